@@ -1,0 +1,207 @@
+//! The journal: the append-only record of a run.
+//!
+//! A worker sends [`Record`]s; once committed, each is an [`Entry`] with its place in the run. An
+//! entry never changes (FIRST-WINS) and a journal's `seq` are 1..n, each once (NO-GAP).
+
+use std::time::Duration;
+
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::key::Key;
+use crate::limits;
+use crate::payload::Payload;
+use crate::time::Timestamp;
+
+/// What kind of work an entry records.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum EntryKind {
+    /// A function of the user's.
+    Step,
+    /// A call of a model.
+    Model,
+    /// A call of a tool.
+    Tool,
+    /// Something that somebody else completes: a signal, and later a timer or a person.
+    Wait,
+    /// A run started by this run.
+    Child,
+    /// An artifact that was written.
+    Artifact,
+    /// A value that must stay the same in a replay: a time, a random number, a note.
+    Marker,
+}
+
+impl EntryKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Step,
+        Self::Model,
+        Self::Tool,
+        Self::Wait,
+        Self::Child,
+        Self::Artifact,
+        Self::Marker,
+    ];
+
+    /// The word for this kind in storage and documents.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Step => "step",
+            Self::Model => "model",
+            Self::Tool => "tool",
+            Self::Wait => "wait",
+            Self::Child => "child",
+            Self::Artifact => "artifact",
+            Self::Marker => "marker",
+        }
+    }
+
+    /// The kind with this word.
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
+/// How the work ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EntryStatus {
+    /// It gave this result.
+    Succeeded(Payload),
+    /// It failed for good, after the attempts that the step allows itself.
+    Failed(Failure),
+}
+
+/// A failure as a value: of a step, or of a whole run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Failure {
+    /// A stable word for programs, such as `exhausted` or `http_500`.
+    pub code: String,
+    /// A sentence for people, at most [`limits::MESSAGE`] bytes.
+    pub message: String,
+    /// Whether doing the same again may help.
+    pub retryable: bool,
+}
+
+impl Failure {
+    /// A failure that another attempt would not mend.
+    pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retryable: false }
+    }
+
+    /// A failure that another attempt may mend.
+    pub fn retryable(code: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { code: code.into(), message: message.into(), retryable: true }
+    }
+
+    /// The failure with its texts cut to their limits, at character boundaries.
+    #[must_use]
+    pub fn truncated(mut self) -> Self {
+        truncate(&mut self.code, limits::NAME);
+        truncate(&mut self.message, limits::MESSAGE);
+        self
+    }
+}
+
+fn truncate(text: &mut String, limit: usize) {
+    text.truncate(text.floor_char_boundary(limit));
+}
+
+/// What a model call consumed; also the sum over a run. Money is in millionths of a US dollar.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The model that was called; empty in a sum.
+    pub model: String,
+    /// Tokens of the prompt, cached ones included.
+    pub input_tokens: u64,
+    /// Tokens of the reply, reasoning included.
+    pub output_tokens: u64,
+    /// Tokens of the prompt that came from the provider's cache.
+    pub cached_tokens: u64,
+    /// Tokens of the reply that were reasoning.
+    pub reasoning_tokens: u64,
+    /// The price, where it is known.
+    pub cost_micros: u64,
+}
+
+impl Usage {
+    /// Adds `other` to this sum, saturating. The model stays.
+    pub fn add(&mut self, other: &Self) {
+        for (sum, part) in [
+            (&mut self.input_tokens, other.input_tokens),
+            (&mut self.output_tokens, other.output_tokens),
+            (&mut self.cached_tokens, other.cached_tokens),
+            (&mut self.reasoning_tokens, other.reasoning_tokens),
+            (&mut self.cost_micros, other.cost_micros),
+        ] {
+            // Signed 64 bits is what both databases keep.
+            *sum = sum.saturating_add(part).min(i64::MAX as u64);
+        }
+    }
+}
+
+/// What a worker asks to have recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Where in the program the result belongs.
+    pub key: Key,
+    /// What kind of work it was.
+    pub kind: EntryKind,
+    /// How it ended.
+    pub status: EntryStatus,
+    /// Fingerprint of what the step was given: a replay that comes with another input is stopped.
+    pub input: Option<Digest>,
+    /// Which attempt of the step gave this status, counted from 1.
+    pub attempt: u32,
+    /// How long that attempt took, by the worker's monotonic clock.
+    pub duration: Duration,
+    /// What it consumed, if it was a model call.
+    pub usage: Option<Usage>,
+}
+
+impl Record {
+    /// The record, if it is within its limits.
+    pub fn checked(self) -> Result<Self> {
+        let status = match self.status {
+            EntryStatus::Succeeded(payload) => {
+                let what = format!("the payload of entry `{}`", self.key);
+                EntryStatus::Succeeded(payload.checked(what)?)
+            }
+            EntryStatus::Failed(failure) => EntryStatus::Failed(failure.truncated()),
+        };
+        if self.attempt == 0 {
+            return Err(Error::invalid(format!("entry `{}`: attempts count from 1", self.key)));
+        }
+        Ok(Self { status, ..self })
+    }
+}
+
+/// A committed record with its place in the run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place, counted from 1.
+    pub seq: u64,
+    /// The epoch of the lease it was written under.
+    pub epoch: u64,
+    /// When it was committed, by the database's clock.
+    pub at: Timestamp,
+    /// What was recorded.
+    pub record: Record,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_usage_saturates_where_the_databases_do() {
+        let mut sum = Usage { input_tokens: i64::MAX as u64, ..Usage::default() };
+        sum.add(&Usage { input_tokens: 5, output_tokens: 7, ..Usage::default() });
+        assert_eq!((sum.input_tokens, sum.output_tokens), (i64::MAX as u64, 7));
+    }
+
+    #[test]
+    fn a_long_message_is_cut_between_characters() {
+        let failure = Failure::permanent("x", "é".repeat(limits::MESSAGE)).truncated();
+        assert_eq!(failure.message.len(), limits::MESSAGE);
+    }
+}

@@ -1,0 +1,56 @@
+//! Every bound of the system in one place, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes of a name of a tenant, agent, pool or alias: fits a DNS label twice and any table.
+pub const NAME: usize = 128;
+/// Bytes of a journal key: deep scopes stay readable, and the key index stays narrow.
+pub const KEY: usize = 512;
+/// Bytes of an idempotency key: room for a URL or a hash with a prefix.
+pub const IDEMPOTENCY_KEY: usize = 256;
+/// Bytes of a payload kept inline. Larger ones cost every reader of the journal.
+pub const PAYLOAD: usize = 1 << 20;
+/// Bytes of a message (a failure's text, a cancel reason): a paragraph, not a log file.
+pub const MESSAGE: usize = 4 << 10;
+/// Bytes of one gRPC message: a commit of a few full payloads.
+pub const GRPC_MESSAGE: usize = 4 << 20;
+/// Bytes of a specification.
+pub const SPEC: usize = 256 << 10;
+/// Bytes of an artifact kept in the store.
+pub const ARTIFACT: usize = 1 << 20;
+/// Entries in one commit: bounds the work of one decision and the size of one statement.
+pub const COMMIT_ENTRIES: usize = 1_000;
+/// Entries of one journal: replay is linear, and a run that needs more wants child runs.
+pub const JOURNAL_ENTRIES: u64 = 100_000;
+/// Entries in a page of a journal, unless the reader asks for fewer.
+pub const JOURNAL_PAGE: usize = 1_000;
+/// Bytes of payload after which a page of a journal ends: a page fits one gRPC message.
+pub const JOURNAL_PAGE_BYTES: usize = 2 << 20;
+/// Objects in a page of a list, at most and by default.
+pub const PAGE: usize = 200;
+/// Labels on a run, and bytes of one label's key or value.
+pub const LABELS: usize = 32;
+/// Targets of an alias: a canary needs two, an experiment a handful.
+pub const ALIAS_TARGETS: usize = 16;
+/// Leases handed out in one poll, and leases in one heartbeat.
+pub const LEASES: usize = 500;
+/// Pools in one poll.
+pub const POOLS: usize = 32;
+/// How long a poll or a heartbeat may be held: below the idle timeout of common load balancers.
+pub const LONG_POLL: Duration = Duration::from_secs(50);
+
+/// How long a lease lasts without a heartbeat: three missed beats of a worker.
+pub const LEASE_TTL: Duration = Duration::from_secs(30);
+/// How long an offered lease waits for its first sign of life: a poller that has gone must not
+/// hold the run for a whole lease.
+pub const OFFER_TTL: Duration = Duration::from_secs(10);
+/// How long a cancelled run may clean up before it is ended by force.
+pub const CANCEL_GRACE: Duration = Duration::from_secs(30);
+/// Offers in a row that nobody took up before the run fails: something eats the offers.
+pub const MAX_OFFERS: u32 = 10;
+/// Leases lost in a row without one new journal entry before the run fails: it kills its workers.
+pub const MAX_STALLED: u32 = 5;
+/// Leases that a run may lose altogether, unless it asks for another number.
+pub const MAX_ATTEMPTS: u32 = 50;
+/// First and longest pause before a run that lost its lease without progress is offered again.
+pub const STALL_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));

@@ -1,0 +1,40 @@
+//! Cancel: somebody wants the run to end.
+
+use std::time::Duration;
+
+use super::{CancelRequest, Run, RunState};
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::time::Timestamp;
+use crate::transition::{Effect, Transition};
+
+impl Run {
+    /// Cancels the run: at once if nobody is working on it, else by asking its owner, who has
+    /// `grace` to clean up. `None` when there is nothing left to do: the run has ended, or was
+    /// asked before.
+    pub fn cancel(&self, reason: &str, now: Timestamp, grace: Duration) -> Result<Option<Transition>> {
+        if reason.len() > limits::MESSAGE {
+            let what = "the reason of a cancel in bytes";
+            return Err(Error::too_large(what, reason.len(), limits::MESSAGE));
+        }
+        let cancelled = || RunState::Cancelled { reason: reason.to_owned(), at: now };
+        Ok(match &self.state {
+            RunState::Queued { .. } => {
+                let mut ended = self.to_rest(cancelled(), now);
+                ended.effects.push(Effect::Dequeue);
+                Some(ended)
+            }
+            RunState::Waiting { .. } => Some(self.to_rest(cancelled(), now)),
+            RunState::Running { lease } if self.cancel.is_none() => {
+                let request = CancelRequest { reason: reason.to_owned(), force_at: now + grace };
+                let after = Self { cancel: Some(request), ..self.clone() };
+                let effects = vec![Effect::WakeOwner(lease.worker), Effect::WakeWatchers];
+                Some(Transition::of(self, after, effects, now))
+            }
+            RunState::Running { .. }
+            | RunState::Succeeded { .. }
+            | RunState::Failed { .. }
+            | RunState::Cancelled { .. } => None,
+        })
+    }
+}

@@ -1,0 +1,188 @@
+//! Commit: the owner appends to the journal and may end its lease, in one atomic call.
+
+use std::time::Duration;
+
+use super::{Run, RunState, WaitReason};
+use crate::digest::Digest;
+use crate::error::{Error, Result};
+use crate::id::LeaseId;
+use crate::journal::{Entry, Failure, Record};
+use crate::limits;
+use crate::payload::Payload;
+use crate::time::Timestamp;
+use crate::transition::{Effect, Transition};
+
+/// What a worker asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// The lease it holds.
+    pub lease: LeaseId,
+    /// The `seq` that it expects the first record to get, or the next one if there is none.
+    pub expected_seq: u64,
+    /// What to append, in order.
+    pub records: Vec<Record>,
+    /// How the lease ends, if it ends.
+    pub outcome: Option<Outcome>,
+    /// Digest of the whole request, lease included: the same digest is the same request.
+    pub digest: Digest,
+}
+
+/// How a worker ends its lease.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The run is done.
+    Succeed(Payload),
+    /// The run failed, or may try again after a pause.
+    Fail {
+        /// Why.
+        failure: Failure,
+        /// The pause before the next attempt; `None` ends the run.
+        retry_after: Option<Duration>,
+    },
+    /// Nothing can go on until something arrives in the inbox.
+    Suspend {
+        /// The inbox counter that the worker has seen (NO-LOST-WAKE).
+        inbox: u64,
+    },
+    /// The run cannot go on without a decision.
+    Block(Failure),
+    /// The worker gives the run back, at no cost: it is going away.
+    Release,
+    /// The worker has stopped because a cancel was requested.
+    Cancelled,
+}
+
+/// What a commit was answered with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Committed {
+    /// It is new: save this.
+    Applied(Box<Transition>),
+    /// It was applied before, and its answer is the run as it is.
+    Repeated,
+}
+
+impl Run {
+    /// Decides a commit. The lease must be the current one (ONE-WRITER), the expected `seq` the next
+    /// one (NO-GAP); the same request again is answered as before, and another one for the same
+    /// `seq` is a conflict (FIRST-WINS).
+    pub fn commit(&self, commit: Commit, now: Timestamp, ttl: Duration) -> Result<Committed> {
+        if self.last_commit == Some(commit.digest) {
+            return Ok(Committed::Repeated);
+        }
+        let alive = self.alive(commit.lease, now, ttl)?;
+        self.check_seq(&commit)?;
+        let appended = append(self, alive, commit.records, commit.digest, now)?;
+        let applied = match commit.outcome {
+            None => appended,
+            Some(outcome) => {
+                let end = appended.run.end(outcome, now)?;
+                appended.then(end)
+            }
+        };
+        Ok(Committed::Applied(Box::new(applied)))
+    }
+
+    fn check_seq(&self, commit: &Commit) -> Result<()> {
+        let (expected, next) = (commit.expected_seq, self.next_seq);
+        if expected < next {
+            return Err(Error::already_exists(format!(
+                "entry {expected} of {} is already recorded with other content; drop the run and report this worker",
+                self.id
+            )));
+        }
+        if expected > next {
+            return Err(Error::wrong_state(format!(
+                "the journal of {} ends at entry {}: entry {expected} would leave a gap",
+                self.id,
+                next - 1
+            )));
+        }
+        if commit.records.len() > limits::COMMIT_ENTRIES {
+            let what = "the number of entries in one commit";
+            return Err(Error::too_large(what, commit.records.len(), limits::COMMIT_ENTRIES));
+        }
+        let last = next - 1 + commit.records.len() as u64;
+        if last > limits::JOURNAL_ENTRIES {
+            return Err(Error::new(
+                crate::ErrorKind::TooLarge,
+                format!(
+                    "the journal of {} would have {last} entries; the limit is {}",
+                    self.id,
+                    limits::JOURNAL_ENTRIES
+                ),
+            ));
+        }
+        Ok(())
+    }
+
+    /// The transition that ends the lease.
+    fn end(&self, outcome: Outcome, now: Timestamp) -> Result<Transition> {
+        let outcome = match (&self.cancel, outcome) {
+            // A run that was going to rest or come back anyway is cancelled instead.
+            (
+                Some(_),
+                Outcome::Fail { retry_after: Some(_), .. }
+                | Outcome::Suspend { .. }
+                | Outcome::Block(_)
+                | Outcome::Release,
+            ) => Outcome::Cancelled,
+            (_, outcome) => outcome,
+        };
+        match outcome {
+            Outcome::Succeed(output) => {
+                let output = output.checked(format!("the output of {}", self.id))?;
+                Ok(self.to_rest(RunState::Succeeded { output, at: now }, now))
+            }
+            Outcome::Fail { retry_after: Some(pause), .. } if self.attempts < self.max_attempts => {
+                Ok(self.to_queue(now + pause, now))
+            }
+            Outcome::Fail { failure, .. } => {
+                Ok(self.to_rest(RunState::Failed { failure: failure.truncated(), at: now }, now))
+            }
+            Outcome::Suspend { inbox } if inbox == self.inbox => {
+                Ok(self.to_rest(RunState::Waiting { reason: WaitReason::Inbox }, now))
+            }
+            Outcome::Suspend { inbox } => Err(Error::wrong_state(format!(
+                "{} has {} inbox entries and the worker has seen {inbox}; read them before suspending",
+                self.id, self.inbox
+            ))),
+            Outcome::Block(failure) => {
+                let reason = WaitReason::Blocked(failure.truncated());
+                Ok(self.to_rest(RunState::Waiting { reason }, now))
+            }
+            Outcome::Release => Ok(self.to_queue(now, now)),
+            Outcome::Cancelled => match &self.cancel {
+                Some(cancel) => {
+                    let reason = cancel.reason.clone();
+                    Ok(self.to_rest(RunState::Cancelled { reason, at: now }, now))
+                }
+                None => Err(Error::wrong_state(format!("nobody asked to cancel {}", self.id))),
+            },
+        }
+    }
+}
+
+fn append(
+    before: &Run,
+    alive: Run,
+    records: Vec<Record>,
+    digest: Digest,
+    now: Timestamp,
+) -> Result<Transition> {
+    let mut after = alive;
+    after.last_commit = Some(digest);
+    let mut effects = Vec::with_capacity(records.len() + 1);
+    for record in records {
+        let record = record.checked()?;
+        if let Some(usage) = &record.usage {
+            after.usage.add(usage);
+        }
+        effects.push(Effect::Append(Entry { seq: after.next_seq, epoch: after.epoch, at: now, record }));
+        after.next_seq += 1;
+    }
+    if !effects.is_empty() {
+        after.stalled = 0;
+        effects.push(Effect::WakeWatchers);
+    }
+    Ok(Transition::of(before, after, effects, now))
+}

@@ -1,0 +1,76 @@
+//! Create: a run enters its pool's queue.
+
+use std::collections::BTreeMap;
+
+use super::{Run, RunState};
+use crate::error::{Error, Result};
+use crate::id::{AgentId, RunId, TenantId};
+use crate::journal::Usage;
+use crate::limits;
+use crate::name::Name;
+use crate::payload::Payload;
+use crate::time::Timestamp;
+use crate::transition::{Effect, Transition};
+
+/// What a new run is made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewRun {
+    /// Its id, chosen by the control plane.
+    pub id: RunId,
+    /// Whose it is.
+    pub tenant: TenantId,
+    /// The agent to run…
+    pub agent: AgentId,
+    /// …in this version.
+    pub version: u32,
+    /// The queue to wait in.
+    pub pool: Name,
+    /// What the run is asked to do.
+    pub input: Payload,
+    /// Words to find the run by.
+    pub labels: BTreeMap<String, String>,
+    /// Leases it may lose before it fails; `None` for [`limits::MAX_ATTEMPTS`].
+    pub max_attempts: Option<u32>,
+}
+
+impl Run {
+    /// A new run, ready at once.
+    pub fn create(new: NewRun, now: Timestamp) -> Result<Transition> {
+        check_labels(&new.labels)?;
+        let input = new.input.checked("the input of the run")?;
+        let run = Self {
+            id: new.id,
+            tenant: new.tenant,
+            agent: new.agent,
+            version: new.version,
+            pool: new.pool,
+            state: RunState::Queued { ready_at: now },
+            epoch: 0,
+            next_seq: 1,
+            inbox: 0,
+            last_commit: None,
+            cancel: None,
+            attempts: 0,
+            max_attempts: new.max_attempts.unwrap_or(limits::MAX_ATTEMPTS).max(1),
+            stalled: 0,
+            offers: 0,
+            usage: Usage::default(),
+            revision: 1,
+            created_at: now,
+            updated_at: now,
+        };
+        let open = Effect::Open { input, labels: new.labels };
+        let effects = vec![open, Effect::Enqueue { ready_at: now }, Effect::WakeWatchers];
+        Ok(Transition { before: None, run, effects })
+    }
+}
+
+fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
+    if labels.len() > limits::LABELS {
+        return Err(Error::too_large("the number of labels", labels.len(), limits::LABELS));
+    }
+    match labels.iter().flat_map(|(key, value)| [key, value]).find(|text| text.len() > limits::NAME) {
+        Some(text) => Err(Error::too_large("a label in bytes", text.len(), limits::NAME)),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,67 @@
+//! What a command causes, as a value.
+
+use std::collections::BTreeMap;
+
+use crate::id::WorkerId;
+use crate::journal::Entry;
+use crate::payload::Payload;
+use crate::run::{InboxItem, Run};
+use crate::time::Timestamp;
+
+/// Everything that a command on a run causes: the run as it will be, and the closed list of what
+/// else has to be written or told. Whoever saves it does all of it, or nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Transition {
+    /// The revision that the run's row must have when this is saved; `None` when it is new. The row
+    /// is locked as well: two guards that do not share a cause.
+    pub before: Option<u64>,
+    /// The run afterwards.
+    pub run: Run,
+    /// What else happens, in order.
+    pub effects: Vec<Effect>,
+}
+
+/// One thing that a transition causes besides the change of the run's row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Write what the run was given. Comes with the run's creation only.
+    Open {
+        /// What the run was asked to do.
+        input: Payload,
+        /// Words of the creator's, to find the run by.
+        labels: BTreeMap<String, String>,
+    },
+    /// Append this entry to the journal.
+    Append(Entry),
+    /// Put this into the run's inbox.
+    Receive(InboxItem),
+    /// Put the run into its pool's queue, to be leased from `ready_at` on; tell the pool's pollers.
+    Enqueue {
+        /// When the first worker may have it.
+        ready_at: Timestamp,
+    },
+    /// Take the run out of its pool's queue.
+    Dequeue,
+    /// Tell the run's owner that there is news for it: a cancel, an inbox entry, a lost lease.
+    WakeOwner(WorkerId),
+    /// Tell those who watch the run that it changed.
+    WakeWatchers,
+}
+
+impl Transition {
+    /// The transition of `run`, whose row had the revision `before`, into `after`.
+    pub(crate) fn of(run: &Run, mut after: Run, effects: Vec<Effect>, now: Timestamp) -> Self {
+        after.revision = run.revision + 1;
+        after.updated_at = now;
+        Self { before: Some(run.revision), run: after, effects }
+    }
+
+    /// This transition followed by `next`, a transition of the run that this one led to: one write
+    /// for two commands.
+    #[must_use]
+    pub fn then(mut self, next: Self) -> Self {
+        debug_assert_eq!(next.before, Some(self.run.revision), "a transition of another run");
+        self.effects.extend(next.effects);
+        Self { before: self.before, run: next.run, effects: self.effects }
+    }
+}

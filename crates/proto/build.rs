@@ -1,0 +1,24 @@
+//! Compiles `/proto` without protoc: protox parses, tonic and pbjson generate.
+
+use std::path::PathBuf;
+
+use prost::Message as _;
+
+const FILES: [&str; 4] =
+    ["tenure/v1/common.proto", "tenure/v1/agents.proto", "tenure/v1/runs.proto", "tenure/v1/workers.proto"];
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
+    println!("cargo::rerun-if-changed={}", root.display());
+    let files = protox::compile(FILES, [&root])?;
+    let descriptors = files.encode_to_vec();
+    let out = PathBuf::from(std::env::var("OUT_DIR")?);
+    std::fs::write(out.join("descriptors.bin"), &descriptors)?;
+    tonic_prost_build::configure()
+        .bytes(".")
+        .extern_path(".google.protobuf.Timestamp", "::pbjson_types::Timestamp")
+        .extern_path(".google.protobuf.Duration", "::pbjson_types::Duration")
+        .compile_fds(files)?;
+    pbjson_build::Builder::new().register_descriptors(&descriptors)?.build(&[".tenure"])?;
+    Ok(())
+}

@@ -1,0 +1,1 @@
+//! What a Rust user of Tenure depends on: client, worker runtime, Context.

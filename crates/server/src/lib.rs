@@ -1,0 +1,1 @@
+//! The control plane: use cases on the ledger, gRPC services, background ticks.

@@ -1,0 +1,50 @@
+//! Every limit on a document, each with its reason.
+
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+use tenure_core::limits;
+
+/// Size of a document in bytes (256 KiB), as written and in canonical form. A specification is read
+/// by people and travels whole with every lease; larger knowledge belongs into files.
+pub const MAX_DOCUMENT_BYTES: usize = limits::SPEC;
+
+/// Objects and lists inside each other. Readers recurse, and no sensible document needs more.
+pub const MAX_NESTING: usize = 64;
+
+/// Problems of one document that are reported: nobody repairs more at once, and a text of nothing
+/// but mistakes must not cost more memory than a good one.
+pub(crate) const MAX_PROBLEMS: usize = 100;
+
+/// Problems of one `output` schema that are reported: one wrong root makes all else wrong too.
+pub(crate) const MAX_SCHEMA_PROBLEMS: usize = 20;
+
+/// Length of a name in characters: fits an index, a file name and a URL segment.
+pub(crate) const MAX_NAME: usize = limits::NAME;
+
+/// Length of texts shown in lists (descriptions, model names, addresses), in characters.
+pub(crate) const MAX_LINE: usize = 2_000;
+
+/// Length of a host name in characters, as in RFC 1035.
+pub(crate) const MAX_HOST: usize = 253;
+
+/// Hosts of one tool: an allow-list that nobody can review allows everything.
+pub(crate) const MAX_HOSTS: usize = 100;
+
+/// Model replies in one run: a loop that needs more has lost its way.
+pub(crate) const TURNS: RangeInclusive<u64> = 1..=1_000;
+
+/// Tokens of one run: far above any bill, far below what a database integer holds.
+pub(crate) const TOKENS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
+/// Tokens of one reply: above what any model writes.
+pub(crate) const REPLY_TOKENS: RangeInclusive<u64> = 1..=10_000_000;
+
+/// Attempts of one step: with the backoff, more would hide an outage instead of riding it out.
+pub(crate) const ATTEMPTS: RangeInclusive<u64> = 1..=20;
+
+/// Sampling temperature: the widest range among the providers.
+pub(crate) const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
+
+/// Longest span: a year; sums of spans then never overflow.
+pub(crate) const MAX_SPAN: Duration = Duration::from_hours(365 * 24);

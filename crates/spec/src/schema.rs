@@ -1,0 +1,16 @@
+//! The JSON Schema of the document, made from the same types and comments.
+
+use schemars::generate::SchemaSettings;
+use serde_json::Value;
+
+use crate::spec::Spec;
+
+/// JSON Schema (draft 2020-12) of the document, for editors and other tools. It accepts everything
+/// that [`crate::from_json`] accepts; a few rules that a schema cannot express (sizes, duplicate
+/// tools, the user's own schema being one) are checked there only.
+pub fn schema() -> Value {
+    SchemaSettings::draft2020_12()
+        .into_generator()
+        .into_root_schema_for::<Spec>()
+        .into()
+}

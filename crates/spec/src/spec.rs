@@ -1,0 +1,157 @@
+//! The specification itself.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::bounds::{MAX_LINE, MAX_NAME};
+use crate::canonical;
+use crate::limits::{Limits, Retry};
+use crate::model::Model;
+use crate::node::Node;
+use crate::output;
+use crate::tools::{self, Tool};
+
+/// What one version of an agent is: a document that a user writes, checked. A value that came out
+/// of [`crate::parse`] or [`crate::from_json`] keeps every rule written here.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(
+    title = "Tenure agent",
+    description = "The specification of one agent.",
+    extend(
+        "if" = {"properties": {"kind": {"const": "external"}}, "required": ["kind"]},
+        "then" = true,
+        "else" = {"required": ["model"]}
+    )
+)]
+pub struct Spec {
+    /// Name of the agent: 1 to 128 characters out of a-z, 0-9, dot, underscore and hyphen, with a
+    /// letter or digit at both ends.
+    #[schemars(regex(pattern = NAME))]
+    pub name: String,
+    /// Who executes the agent.
+    #[serde(default)]
+    pub kind: Kind,
+    /// What the agent is for, shown to people. At most 2000 characters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(max = MAX_LINE))]
+    pub description: Option<String>,
+    /// Name of the queue of workers that execute the agent; written like `name`.
+    #[serde(default = "default_pool")]
+    #[schemars(regex(pattern = NAME))]
+    pub pool: String,
+    /// The language model. Must be given unless `kind` is `external`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Model")]
+    pub model: Option<Model>,
+    /// What the model is told about its task before every conversation.
+    #[serde(default)]
+    pub instructions: String,
+    /// What the model may use, each tool once, in the order in which the model is shown them.
+    #[serde(default)]
+    pub tools: Vec<Tool>,
+    /// JSON Schema that the final answer must satisfy. Remote references are refused. Without it
+    /// the answer is text.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "serde_json::Map<String, Value>")]
+    pub output: Option<Value>,
+    /// Where a run ends at the latest.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How steps that failed are tried again.
+    #[serde(default)]
+    pub retry: Retry,
+}
+
+/// Who executes an agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// The stock worker interprets the document.
+    #[default]
+    Agent,
+    /// A worker of the user's own, built with an SDK. Needs no model.
+    External,
+}
+
+impl Kind {
+    const CHOICES: [(&str, Self); 2] = [("agent", Self::Agent), ("external", Self::External)];
+}
+
+const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
+const FIELDS: [&str; 10] = [
+    "name",
+    "kind",
+    "description",
+    "pool",
+    "model",
+    "instructions",
+    "tools",
+    "output",
+    "limits",
+    "retry",
+];
+
+fn default_pool() -> String {
+    "default".into()
+}
+
+impl Spec {
+    /// The document in its one canonical form: JSON without spaces, keys sorted, every default
+    /// written out, absent options left out. Documents of equal meaning have equal bytes, and
+    /// [`crate::parse`] gives back an equal value. The SHA-256 of these bytes addresses a version.
+    ///
+    /// Defaults are written out so that a version keeps its meaning when a default changes.
+    pub fn canonical(&self) -> Vec<u8> {
+        canonical::bytes(self)
+    }
+
+    pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
+        let fields = node.fields(&FIELDS)?;
+        let kind = fields.read("kind", |node| node.choice("kind", &Kind::CHOICES));
+        let name = fields.required(
+            "name",
+            "give the agent a name, such as `name: my-agent`",
+            read_name,
+        );
+        let description = fields.read("description", |node| node.text(MAX_LINE));
+        let pool = fields.read("pool", read_name).unwrap_or_else(default_pool);
+        // A `kind` that could not be read asks for nothing: one slip is one problem.
+        let optional = kind == Some(Kind::External) || (kind.is_none() && fields.has("kind"));
+        let model = if optional {
+            fields.read("model", Model::read)
+        } else {
+            fields.required(
+                "model",
+                "say which model to ask, or set `kind: external`",
+                Model::read,
+            )
+        };
+        Some(Self {
+            name: name.unwrap_or_default(),
+            kind: kind.unwrap_or_default(),
+            description,
+            pool,
+            model,
+            instructions: fields
+                .read("instructions", |n| n.text(usize::MAX))
+                .unwrap_or_default(),
+            tools: fields.read("tools", tools::read).unwrap_or_default(),
+            output: fields.read("output", output::read),
+            limits: fields.read("limits", Limits::read).unwrap_or_default(),
+            retry: fields.read("retry", Retry::read).unwrap_or_default(),
+        })
+    }
+}
+
+fn read_name(node: &Node<'_>) -> Option<String> {
+    let text = node.text(MAX_NAME)?;
+    if text.parse::<tenure_core::Name>().is_ok() {
+        return Some(text);
+    }
+    node.problem(
+        "is not a name",
+        "use a-z, 0-9, `.`, `_` and `-`, with a letter or digit at both ends",
+    )
+}

@@ -1,0 +1,1 @@
+//! Logging start-up shared by the three services.

@@ -1,0 +1,1 @@
+//! Test doubles and harnesses: the in-memory model of the store, an in-process control plane, the architecture test.
