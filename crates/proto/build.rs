@@ -4,8 +4,12 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 4] =
-    ["tenure/v1/common.proto", "tenure/v1/agents.proto", "tenure/v1/runs.proto", "tenure/v1/workers.proto"];
+const FILES: [&str; 4] = [
+    "tenure/v1/common.proto",
+    "tenure/v1/agents.proto",
+    "tenure/v1/runs.proto",
+    "tenure/v1/workers.proto",
+];
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
@@ -19,6 +23,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .extern_path(".google.protobuf.Timestamp", "::pbjson_types::Timestamp")
         .extern_path(".google.protobuf.Duration", "::pbjson_types::Duration")
         .compile_fds(files)?;
-    pbjson_build::Builder::new().register_descriptors(&descriptors)?.build(&[".tenure"])?;
+    pbjson_build::Builder::new()
+        .register_descriptors(&descriptors)?
+        .build(&[".tenure"])?;
     Ok(())
 }

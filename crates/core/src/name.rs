@@ -34,7 +34,8 @@ impl FromStr for Name {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         let bytes = text.as_bytes();
-        let edges = bytes.first().is_some_and(|b| edge(*b)) && bytes.last().is_some_and(|b| edge(*b));
+        let edges =
+            bytes.first().is_some_and(|b| edge(*b)) && bytes.last().is_some_and(|b| edge(*b));
         if edges && bytes.len() <= limits::NAME && bytes.iter().all(|b| allowed(*b)) {
             return Ok(Self(text.into()));
         }
@@ -67,7 +68,17 @@ mod tests {
         for good in ["a", "0", "document-digest", "a.b_c-d", &"x".repeat(128)] {
             assert!(good.parse::<Name>().is_ok(), "{good}");
         }
-        for bad in ["", "-a", "a-", "A", "a b", "a/b", "é", "a\0", &"x".repeat(129)] {
+        for bad in [
+            "",
+            "-a",
+            "a-",
+            "A",
+            "a b",
+            "a/b",
+            "é",
+            "a\0",
+            &"x".repeat(129),
+        ] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
     }

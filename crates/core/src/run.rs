@@ -248,7 +248,11 @@ impl Run {
 
     /// The run in another state without an owner. Whoever held it is fenced from here on.
     fn without_owner(&self, state: RunState) -> Self {
-        Self { state, epoch: self.epoch + 1, ..self.clone() }
+        Self {
+            state,
+            epoch: self.epoch + 1,
+            ..self.clone()
+        }
     }
 
     /// The transition back into the queue.

@@ -70,6 +70,10 @@ pub fn from_json(value: Value) -> Result<Spec, Problems> {
 }
 
 fn checked(value: &Value) -> Result<Spec, Problems> {
+    if !value.is_object() {
+        let hint = "write `field: value` lines, `name` among them";
+        return Err(Problems::of_document("document must be an object", hint));
+    }
     let problems = RefCell::new(Problems::default());
     let spec = Spec::read(&Node::root(value, &problems));
     match (spec, problems.into_inner()) {

@@ -58,12 +58,13 @@ pub enum Provider {
 }
 
 impl Provider {
-    const CHOICES: [(&str, Self); 5] = [
-        ("openai", Self::Openai),
-        ("anthropic", Self::Anthropic),
-        ("gemini", Self::Gemini),
-        ("ollama", Self::Ollama),
-        ("scripted", Self::Scripted),
+    /// All providers.
+    pub const ALL: [Self; 5] = [
+        Self::Openai,
+        Self::Anthropic,
+        Self::Gemini,
+        Self::Ollama,
+        Self::Scripted,
     ];
 
     /// The provider's name as it stands in documents.
@@ -92,7 +93,10 @@ impl Model {
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
         let provider = fields.required("provider", "say whose API to use", |node| {
-            node.choice("provider", &Provider::CHOICES)
+            node.choice(
+                "provider",
+                &Provider::ALL.map(|provider| (provider.name(), provider)),
+            )
         });
         let name = fields.required("name", "name the model as its provider does", |node| {
             node.filled_text(MAX_LINE)

@@ -1,11 +1,13 @@
 //! The user's own JSON Schema for the final answer.
 
-use jsonschema::ValidationError;
+use jsonschema::error::ValidationErrorKind;
 use jsonschema::paths::LocationSegment;
+use jsonschema::{ReferencingError, ValidationError};
 use serde_json::Value;
 
 use crate::bounds::MAX_SCHEMA_PROBLEMS;
 use crate::node::Node;
+use crate::suggest;
 
 const HINT: &str = "see https://json-schema.org/understanding-json-schema";
 const REFERENCE_HINT: &str =
@@ -20,13 +22,11 @@ pub(crate) fn read(node: &Node<'_>) -> Option<Value> {
 
 /// Notes everything that the meta-schema says about the schema, each at its place.
 fn follows_meta_schema(node: &Node<'_>, schema: &Value) -> bool {
-    let meta = match jsonschema::meta::validator_for(schema) {
-        Ok(meta) => meta,
-        Err(error) => {
-            let hint = "use `https://json-schema.org/draft/2020-12/schema`, or remove `$schema`";
-            node.problem::<()>(format!("unknown `$schema`: {error}"), hint);
-            return false;
-        }
+    let Ok(meta) = jsonschema::meta::validator_for(schema) else {
+        let hint = "use `https://json-schema.org/draft/2020-12/schema`, or remove `$schema`";
+        node.field("$schema", node.value)
+            .problem::<()>("is not a known dialect", hint);
+        return false;
     };
     let mut valid = true;
     for error in meta.iter_errors(schema).take(MAX_SCHEMA_PROBLEMS) {
@@ -42,7 +42,7 @@ fn note(node: &Node<'_>, error: &ValidationError<'_>) {
             .instance_path()
             .into_iter()
             .fold(node.clone(), |place, segment| match segment {
-                LocationSegment::Property(name) => place.field(&name, node.value),
+                LocationSegment::Property(name) => place.field(&suggest::shown(&name), node.value),
                 LocationSegment::Index(index) => place.element(index, node.value),
             });
     place.problem::<()>(
@@ -53,11 +53,16 @@ fn note(node: &Node<'_>, error: &ValidationError<'_>) {
 
 /// Resolves every reference, which the meta-schema cannot.
 fn compiles(node: &Node<'_>, schema: &Value) -> bool {
-    match jsonschema::options().offline().build(schema) {
-        Ok(_) => true,
-        Err(error) => {
-            node.problem::<()>(format!("cannot be used: {error}"), REFERENCE_HINT);
-            false
-        }
+    let Err(error) = jsonschema::options().offline().build(schema) else {
+        return true;
+    };
+    if let ValidationErrorKind::Referencing(ReferencingError::Unretrievable { uri, .. }) =
+        error.kind()
+    {
+        let message = format!("refers to another document, `{}`", suggest::shown(uri));
+        node.problem::<()>(message, REFERENCE_HINT);
+    } else {
+        node.problem::<()>(format!("is not valid JSON Schema: {error}"), HINT);
     }
+    false
 }

@@ -76,7 +76,16 @@ pub enum Kind {
 }
 
 impl Kind {
-    const CHOICES: [(&str, Self); 2] = [("agent", Self::Agent), ("external", Self::External)];
+    /// Both kinds.
+    pub const ALL: [Self; 2] = [Self::Agent, Self::External];
+
+    /// The kind's name as it stands in documents.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Agent => "agent",
+            Self::External => "external",
+        }
+    }
 }
 
 const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
@@ -109,7 +118,9 @@ impl Spec {
 
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
-        let kind = fields.read("kind", |node| node.choice("kind", &Kind::CHOICES));
+        let kind = fields.read("kind", |node| {
+            node.choice("kind", &Kind::ALL.map(|kind| (kind.name(), kind)))
+        });
         let name = fields.required(
             "name",
             "give the agent a name, such as `name: my-agent`",

@@ -1,7 +1,7 @@
 //! From text to a value. JSON is read as JSON, everything else as YAML 1.2; both into the same
 //! value under the same rules: no duplicate keys, bounded nesting, no aliases, no merge keys.
 
-use std::fmt;
+use std::fmt::{self, Display};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
@@ -11,6 +11,7 @@ use serde_saphyr::{Error as YamlError, Options, SnippetMode, UserMessageFormatte
 
 use crate::bounds::{MAX_DOCUMENT_BYTES, MAX_NESTING};
 use crate::problems::Problems;
+use crate::suggest;
 
 /// The value that a text stands for.
 pub(crate) fn read(text: &str) -> Result<Value, Problems> {
@@ -18,7 +19,7 @@ pub(crate) fn read(text: &str) -> Result<Value, Problems> {
     match read_json(text) {
         Ok(value) => Ok(value),
         // JSON by its form, and wrong: the YAML reader would only say the same less well.
-        Err(error) if error.is_data() => Err(Problems::of_document(error.to_string(), HINT)),
+        Err(error) if error.is_data() => Err(json_problem(&error)),
         Err(_) => read_yaml(text).map_err(|error| yaml_problem(&error)),
     }
 }
@@ -41,7 +42,7 @@ pub(crate) fn check_size(bytes: usize) -> Result<(), Problems> {
     ))
 }
 
-const HINT: &str = "correct the text here";
+const HINT: &str = "correct the document here";
 
 fn read_json(text: &str) -> serde_json::Result<Value> {
     let mut json = serde_json::Deserializer::from_str(text);
@@ -58,13 +59,7 @@ fn read_yaml(text: &str) -> Result<Value, YamlError> {
 
 fn yaml_options() -> Options {
     serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_aliases: 0,
-            max_anchors: 0,
-            max_documents: 1,
-            flow_nesting_limit: MAX_NESTING + 1,
-            max_depth: MAX_NESTING + 1,
-        },
+        budget: serde_saphyr::budget! { max_aliases: 0, max_anchors: 0, max_depth: MAX_NESTING },
         merge_keys: MergeKeyPolicy::Error,
         // `no` is a text, as in JSON and YAML 1.2: a country code must not become false.
         strict_booleans: true,
@@ -73,56 +68,71 @@ fn yaml_options() -> Options {
     }
 }
 
+fn json_problem(error: &serde_json::Error) -> Problems {
+    let message = error.to_string();
+    let own = format!(" at line {} column {}", error.line(), error.column());
+    let message = message.strip_suffix(own.as_str()).unwrap_or(&message);
+    located(error.line(), error.column(), message, HINT)
+}
+
 fn yaml_problem(error: &YamlError) -> Problems {
-    let hint = match error {
-        YamlError::Budget { breach, .. } => budget_hint(breach),
-        YamlError::MergeKeyNotAllowed { .. } => "write the merged fields out",
-        YamlError::DuplicateMappingKey { .. } => "keep one of the two",
-        YamlError::MultipleDocuments { .. } => "put each document into a file of its own",
-        _ => HINT,
-    };
-    let message = match error {
-        YamlError::Budget { breach, .. } => budget_message(breach),
-        _ => error.render_with_options(serde_saphyr::render_options! {
-            formatter: &UserMessageFormatter,
-            snippets: SnippetMode::Off,
-        }),
-    };
-    Problems::of_document(located(error, &message), hint)
-}
-
-/// The message with its place in front; the crate's own place at the end is dropped.
-fn located(error: &YamlError, message: &str) -> String {
+    let (message, hint) = explained(error);
     match error.location() {
-        Some(place) => {
-            let (line, column) = (place.line(), place.column());
-            let own = format!(" at line {line}, column {column}");
-            let message = message.strip_suffix(own.as_str()).unwrap_or(message);
-            format!("line {line}, column {column}: {message}")
-        }
-        None => message.into(),
+        Some(place) => located(place.line(), place.column(), &message, hint),
+        None => Problems::of_document(message, hint),
     }
 }
 
-fn budget_message(breach: &BudgetBreach) -> String {
-    match breach {
-        BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => {
-            "anchors and aliases (`&name`, `*name`) are refused".into()
-        }
-        BudgetBreach::Depth { .. } => too_deep(),
-        BudgetBreach::Documents { .. } => "a second document begins here".into(),
-        other => format!("document is too large for the YAML reader: {other:?}"),
+/// What is wrong, and what to do.
+fn explained(error: &YamlError) -> (String, &'static str) {
+    match error {
+        YamlError::Budget { breach, .. } => exceeded(breach, error),
+        YamlError::MergeKeyNotAllowed { .. } => (
+            "merge keys (`<<`) are refused".into(),
+            "write the merged fields out",
+        ),
+        YamlError::DuplicateMappingKey { key: Some(key), .. } => (duplicate(key), HINT),
+        YamlError::MultipleDocuments { .. } => (
+            "a second document begins here".into(),
+            "put each document into a file of its own",
+        ),
+        other => (rendered(other), HINT),
     }
 }
 
-fn budget_hint(breach: &BudgetBreach) -> &'static str {
+fn exceeded(breach: &BudgetBreach, error: &YamlError) -> (String, &'static str) {
     match breach {
-        BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => {
-            "write the value out at each place"
-        }
-        BudgetBreach::Documents { .. } => "put each document into a file of its own",
-        _ => "make the document smaller",
+        BudgetBreach::Aliases { .. } | BudgetBreach::Anchors { .. } => (
+            "anchors and aliases (`&name`, `*name`) are refused".into(),
+            "write the value out at each place",
+        ),
+        BudgetBreach::Depth { .. } => (too_deep(), HINT),
+        _ => (rendered(error), "make the document smaller"),
     }
+}
+
+/// The crate's own words, without the place that it puts at their end.
+fn rendered(error: &YamlError) -> String {
+    let message = error.render_with_options(serde_saphyr::render_options! {
+        formatter: &UserMessageFormatter,
+        snippets: SnippetMode::Off,
+    });
+    let Some(place) = error.location() else {
+        return message;
+    };
+    let own = format!(" at line {}, column {}", place.line(), place.column());
+    message
+        .strip_suffix(own.as_str())
+        .unwrap_or(&message)
+        .into()
+}
+
+fn located(line: impl Display, column: impl Display, message: &str, hint: &str) -> Problems {
+    Problems::of_document(format!("line {line}, column {column}: {message}"), hint)
+}
+
+fn duplicate(key: &str) -> String {
+    format!("duplicate key `{}`", suggest::shown(key))
 }
 
 fn too_deep() -> String {
@@ -213,8 +223,7 @@ impl<'de> Visitor<'de> for Strict {
         let mut map = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             if map.contains_key(&key) {
-                let key = crate::suggest::shown(&key);
-                return Err(A::Error::custom(format!("duplicate key `{key}`")));
+                return Err(A::Error::custom(duplicate(&key)));
             }
             map.insert(key, entries.next_value_seed(inside)?);
         }

@@ -30,26 +30,15 @@ pub enum Tool {
 }
 
 const HTTP_REQUEST: &str = "http_request";
-const PLAIN: [(&str, Tool, &str); 4] = [
+/// The tools without options, with their descriptions.
+const PLAIN: [(Tool, &str); 4] = [
+    (Tool::ListFiles, "Lists the files that the run was given."),
+    (Tool::ReadFile, "Reads one file."),
     (
-        "list_files",
-        Tool::ListFiles,
-        "Lists the files that the run was given.",
-    ),
-    ("read_file", Tool::ReadFile, "Reads one file."),
-    (
-        "digest_file",
         Tool::DigestFile,
         "Reads one file and asks the model a question about it, outside the conversation.",
     ),
-    ("write_artifact", Tool::WriteArtifact, "Writes an artifact."),
-];
-const NAMES: [&str; 5] = [
-    HTTP_REQUEST,
-    "list_files",
-    "read_file",
-    "digest_file",
-    "write_artifact",
+    (Tool::WriteArtifact, "Writes an artifact."),
 ];
 const HOSTS_HINT: &str =
     "list the hosts it may reach: `{name: http_request, hosts: [api.example.com]}`";
@@ -108,13 +97,18 @@ pub(crate) fn read(node: &Node<'_>) -> Option<Vec<Tool>> {
 
 fn plain(name: &str) -> Option<Tool> {
     PLAIN
-        .iter()
-        .find(|(known, ..)| *known == name)
-        .map(|(_, tool, _)| tool.clone())
+        .into_iter()
+        .map(|(tool, _)| tool)
+        .find(|tool| tool.name() == name)
 }
 
 fn read_name(node: &Node<'_>) -> Option<&'static str> {
-    node.choice("tool", &NAMES.map(|name| (name, name)))
+    let names = PLAIN
+        .iter()
+        .map(|(tool, _)| tool.name())
+        .chain([HTTP_REQUEST]);
+    let choices: Vec<_> = names.map(|name| (name, name)).collect();
+    node.choice("tool", &choices)
 }
 
 fn read_http_request(fields: &Fields<'_>) -> Option<Tool> {
@@ -183,7 +177,7 @@ impl JsonSchema for Tool {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let names: Vec<Value> = PLAIN
             .iter()
-            .map(|(name, _, description)| json!({"const": name, "description": description}))
+            .map(|(tool, description)| json!({"const": tool.name(), "description": description}))
             .collect();
         json_schema!({
             "description": "A tool: its name, or an object with its name and options.",

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 use tenure_spec::{Spec, from_json, parse, schema};
 
 fn canonical(text: &str) -> String {
-    String::from_utf8(parse(text).unwrap().canonical()).unwrap()
+    String::from_utf8(parse(text).expect("valid").canonical()).expect("JSON is UTF-8")
 }
 
 const FULL: &str = "
@@ -217,7 +217,8 @@ prop_compose! {
 }
 
 fn reread(spec: &Spec) -> Spec {
-    parse(std::str::from_utf8(&spec.canonical()).unwrap()).unwrap()
+    let text = String::from_utf8(spec.canonical()).expect("JSON is UTF-8");
+    parse(&text).expect("a canonical form is a document")
 }
 
 proptest! {

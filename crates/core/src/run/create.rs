@@ -59,18 +59,41 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        let open = Effect::Open { input, labels: new.labels };
-        let effects = vec![open, Effect::Enqueue { ready_at: now }, Effect::WakeWatchers];
-        Ok(Transition { before: None, run, effects })
+        let open = Effect::Open {
+            input,
+            labels: new.labels,
+        };
+        let effects = vec![
+            open,
+            Effect::Enqueue { ready_at: now },
+            Effect::WakeWatchers,
+        ];
+        Ok(Transition {
+            before: None,
+            run,
+            effects,
+        })
     }
 }
 
 fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
     if labels.len() > limits::LABELS {
-        return Err(Error::too_large("the number of labels", labels.len(), limits::LABELS));
+        return Err(Error::too_large(
+            "the number of labels",
+            labels.len(),
+            limits::LABELS,
+        ));
     }
-    match labels.iter().flat_map(|(key, value)| [key, value]).find(|text| text.len() > limits::NAME) {
-        Some(text) => Err(Error::too_large("a label in bytes", text.len(), limits::NAME)),
+    match labels
+        .iter()
+        .flat_map(|(key, value)| [key, value])
+        .find(|text| text.len() > limits::NAME)
+    {
+        Some(text) => Err(Error::too_large(
+            "a label in bytes",
+            text.len(),
+            limits::NAME,
+        )),
         None => Ok(()),
     }
 }
