@@ -20,6 +20,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     std::fs::write(out.join("descriptors.bin"), &descriptors)?;
     tonic_prost_build::configure()
         .bytes(".")
+        // Ordered maps: the bytes of a message are its identity in idempotency keys.
+        .btree_map(".")
         .extern_path(".google.protobuf.Timestamp", "::pbjson_types::Timestamp")
         .extern_path(".google.protobuf.Duration", "::pbjson_types::Duration")
         .compile_fds(files)?;

@@ -110,6 +110,20 @@ impl Failure {
     }
 }
 
+/// Any error is a failure that another attempt may mend: what will not get better says so itself,
+/// with [`Failure::permanent`].
+impl<E: std::error::Error> From<E> for Failure {
+    fn from(error: E) -> Self {
+        let mut message = error.to_string();
+        let mut cause = error.source();
+        while let Some(deeper) = cause {
+            message = format!("{message}: {deeper}");
+            cause = deeper.source();
+        }
+        Self::retryable("error", message)
+    }
+}
+
 fn truncate(text: &mut String, limit: usize) {
     text.truncate(text.floor_char_boundary(limit));
 }

@@ -5,7 +5,7 @@ use super::timestamp;
 use crate::v1;
 
 /// A tenant, as the wire says it.
-pub fn tenant(tenant: Tenant) -> v1::Tenant {
+pub fn tenant(tenant: &Tenant) -> v1::Tenant {
     v1::Tenant {
         id: tenant.id.to_string(),
         name: tenant.name.to_string(),
@@ -14,7 +14,7 @@ pub fn tenant(tenant: Tenant) -> v1::Tenant {
 }
 
 /// An agent, as the wire says it.
-pub fn agent(agent: Agent) -> v1::Agent {
+pub fn agent(agent: &Agent) -> v1::Agent {
     v1::Agent {
         id: agent.id.to_string(),
         name: agent.name.to_string(),
@@ -24,7 +24,7 @@ pub fn agent(agent: Agent) -> v1::Agent {
 }
 
 /// A version of the agent with this name, as the wire says it.
-pub fn version(agent: &Name, version: Version) -> v1::Version {
+pub fn version(agent: &Name, version: &Version) -> v1::Version {
     v1::Version {
         agent: agent.to_string(),
         number: version.number,

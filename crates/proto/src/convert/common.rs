@@ -21,6 +21,15 @@ pub fn timestamp(at: Timestamp) -> pbjson_types::Timestamp {
     }
 }
 
+fn timestamp_in(at: Option<&pbjson_types::Timestamp>) -> Timestamp {
+    let micros = |at: &pbjson_types::Timestamp| {
+        at.seconds
+            .saturating_mul(1_000_000)
+            .saturating_add(i64::from(at.nanos) / 1_000)
+    };
+    Timestamp::from_micros(at.map_or(0, micros))
+}
+
 /// A duration, as the wire says it.
 pub fn duration(duration: Duration) -> pbjson_types::Duration {
     pbjson_types::Duration {
@@ -133,6 +142,16 @@ pub fn entry(entry: Entry) -> v1::Entry {
     }
 }
 
+/// A committed record with its place, from the wire.
+pub fn entry_in(entry: v1::Entry) -> Result<Entry> {
+    Ok(Entry {
+        seq: entry.seq,
+        epoch: entry.epoch,
+        at: timestamp_in(entry.at.as_ref()),
+        record: record_in(required("entry.record", entry.record)?)?,
+    })
+}
+
 /// What a worker asks to have recorded, as the wire says it.
 pub fn record(record: Record) -> v1::Record {
     v1::Record {
@@ -216,9 +235,10 @@ mod tests {
             .into_iter()
             .zip([true, false].into_iter().cycle())
         {
-            let status = match status {
-                true => EntryStatus::Succeeded(Payload::json("1")),
-                false => EntryStatus::Failed(Failure::retryable("http_500", "it is down")),
+            let status = if status {
+                EntryStatus::Succeeded(Payload::json("1"))
+            } else {
+                EntryStatus::Failed(Failure::retryable("http_500", "it is down"))
             };
             let sent = Record {
                 key: "turn/3/tool:x#1".parse().unwrap(),

@@ -20,7 +20,7 @@ pub fn run(run: Run, agent: &Name, input: Payload, labels: BTreeMap<String, Stri
         entries: run.next_seq - 1,
         attempts: run.attempts,
         usage: Some(usage(run.usage)),
-        labels: labels.into_iter().collect(),
+        labels,
         created_at: Some(timestamp(run.created_at)),
         updated_at: Some(timestamp(run.updated_at)),
         ..v1::Run::default()

@@ -1,6 +1,6 @@
 use prost::Message as _;
 use tenure_core::run::{Commit, InboxItem, Outcome};
-use tenure_core::{Digest, Result};
+use tenure_core::{Digest, Result, Timestamp};
 
 use super::common::failure_in;
 use super::{duration_in, payload, payload_in, record_in, required};
@@ -51,4 +51,15 @@ pub fn inbox_item(item: InboxItem) -> v1::InboxItem {
         name: item.name.to_string(),
         payload: Some(payload(item.payload)),
     }
+}
+
+/// Something in a run's inbox, from the wire. A worker need not know who sent it, and when.
+pub fn inbox_item_in(item: v1::InboxItem) -> Result<InboxItem> {
+    Ok(InboxItem {
+        number: item.number,
+        source: String::new(),
+        name: item.name.parse()?,
+        payload: payload_in(item.payload),
+        at: Timestamp::default(),
+    })
 }

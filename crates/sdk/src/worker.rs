@@ -1,0 +1,349 @@
+//! The worker runtime: leases runs, executes their code, stays alive, drains.
+//!
+//! ```text
+//!  poll ──leases──► execute (one task a run) ──records──► journal (one commit in flight a run)
+//!   ▲ permits            ▲ standing: lost, cancelled, draining, inbox
+//!   └────────────────────┴──────────── heartbeat (a thread of its own)
+//! ```
+
+mod execute;
+mod heartbeat;
+mod journal;
+pub(crate) mod leased;
+mod standing;
+
+use std::collections::{BTreeSet, HashMap};
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tenure_core::{Error, Failure, Key, Name, Payload, RunId, WorkerId};
+use tenure_proto::{convert, v1};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::client::{Client, jittered};
+use crate::context::Context;
+use crate::entropy;
+use crate::stop::Stop;
+use heartbeat::Heartbeat;
+
+/// The code of an agent: gets the context and the run's input, gives its output.
+type Code =
+    Arc<dyn Fn(Context, Payload) -> BoxFuture<'static, Result<Payload, Stop>> + Send + Sync>;
+
+/// Sees every real execution of a step, never a replayed one.
+#[async_trait]
+pub trait Observer: Send + Sync + 'static {
+    /// A step is about to be executed; it is, when this returns.
+    async fn before_step(&self, run: RunId, key: &Key, epoch: u64) {
+        let _ = (run, key, epoch);
+    }
+
+    /// Its result has been recorded.
+    fn after_step(&self, run: RunId, key: &Key, epoch: u64) {
+        let _ = (run, key, epoch);
+    }
+}
+
+struct Silent;
+
+impl Observer for Silent {}
+
+/// How long a poll is held by the control plane.
+const POLL: Duration = Duration::from_secs(30);
+/// The pause after a poll that failed.
+const POLL_BACKOFF: Duration = Duration::from_millis(500);
+
+/// A worker that is being described; [`run`](Worker::run) makes it work.
+#[must_use = "a worker does nothing until it is run"]
+pub struct Worker {
+    client: Client,
+    pools: BTreeSet<Name>,
+    capacity: usize,
+    drain_grace: Duration,
+    agents: HashMap<Name, Code>,
+    interpreter: Option<Code>,
+    observer: Arc<dyn Observer>,
+}
+
+impl Worker {
+    /// A worker of this control plane and tenant, for up to 16 runs at a time.
+    pub fn new(client: Client) -> Self {
+        Self {
+            client,
+            pools: BTreeSet::new(),
+            capacity: 16,
+            drain_grace: Duration::from_secs(30),
+            agents: HashMap::new(),
+            interpreter: None,
+            observer: Arc::new(Silent),
+        }
+    }
+
+    /// Serves the runs of this pool as well.
+    pub fn pool(mut self, pool: Name) -> Self {
+        self.pools.insert(pool);
+        self
+    }
+
+    /// How many runs it executes at a time, at least 1.
+    pub fn capacity(self, capacity: usize) -> Self {
+        Self {
+            capacity: capacity.max(1),
+            ..self
+        }
+    }
+
+    /// How long the steps that are being executed may go on when the worker is told to stop.
+    pub fn drain_grace(self, drain_grace: Duration) -> Self {
+        Self {
+            drain_grace,
+            ..self
+        }
+    }
+
+    /// Who sees each execution of a step.
+    pub fn observer(self, observer: Arc<dyn Observer>) -> Self {
+        Self { observer, ..self }
+    }
+
+    /// Executes runs of the agent `name` with `code`, which takes and gives JSON. At its start the
+    /// worker publishes the agent, with a pool of the same name. A `name` that breaks the rules of
+    /// names is refused by [`run`](Worker::run).
+    pub fn handle<I, O, F, Fut>(mut self, name: &str, code: F) -> Self
+    where
+        I: DeserializeOwned + Send,
+        O: Serialize,
+        F: Fn(Context, I) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<O, Stop>> + Send + 'static,
+    {
+        let typed = typed(code);
+        match name.parse::<Name>() {
+            Ok(name) => {
+                self.pools.insert(name.clone());
+                self.agents.insert(name, typed);
+                self
+            }
+            Err(error) => {
+                let refuse = move |_, _| -> BoxFuture<'static, _> {
+                    let error = error.clone();
+                    Box::pin(async move { Err(Stop::from(error)) })
+                };
+                self.interpreter(refuse)
+            }
+        }
+    }
+
+    /// Executes runs of every agent that has no code of its own with `code`.
+    pub fn interpreter<F, Fut>(mut self, code: F) -> Self
+    where
+        F: Fn(Context, Payload) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = Result<Payload, Stop>> + Send + 'static,
+    {
+        self.interpreter = Some(Arc::new(move |context, input| {
+            Box::pin(code(context, input))
+        }));
+        self
+    }
+
+    /// Works until `shutdown`, then drains: takes no new runs, lets the steps that are being
+    /// executed end and be recorded, gives the runs back, and returns.
+    pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
+        let agents: Vec<Name> = self.agents.keys().cloned().collect();
+        for agent in agents {
+            tokio::select! {
+                published = self.publish(&agent) => published?,
+                () = shutdown.cancelled() => return Ok(()),
+            }
+        }
+        let worker = Arc::new(Shared {
+            id: entropy::worker_id(),
+            heartbeat: Heartbeat::start(&self.client)?,
+            specs: execute::Specs::default(),
+            settings: self,
+        });
+        worker.heartbeat.speak_for(worker.id);
+        let runs = TaskTracker::new();
+        worker.poll(&runs, &shutdown).await;
+        worker.drain(&runs).await;
+        Ok(())
+    }
+
+    /// Makes the agent known under its own name and pool; the same again changes nothing.
+    async fn publish(&self, agent: &Name) -> Result<(), Error> {
+        let document = serde_json::json!({ "name": agent.as_str(), "kind": "external", "pool": agent.as_str() });
+        let request = v1::PublishVersionRequest {
+            tenant: self.client.tenant().to_string(),
+            document: document.to_string(),
+        };
+        let publish = || {
+            let (mut agents, request) = (self.client.agents(), request.clone());
+            async move { agents.publish_version(request).await }
+        };
+        self.client.retry(publish).await.map(|_| ())
+    }
+}
+
+/// Code over JSON as code over payloads.
+fn typed<I, O, F, Fut>(code: F) -> Code
+where
+    I: DeserializeOwned + Send,
+    O: Serialize,
+    F: Fn(Context, I) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Result<O, Stop>> + Send + 'static,
+{
+    let code = Arc::new(code);
+    Arc::new(move |context, input: Payload| {
+        let code = code.clone();
+        Box::pin(async move {
+            let input = match &*input.data {
+                [] => serde_json::from_str("null"),
+                bytes => serde_json::from_slice(bytes),
+            };
+            let input = input.map_err(|error| {
+                Stop::failed(
+                    "invalid_input",
+                    format!("the run's input does not fit: {error}"),
+                )
+            })?;
+            let output = code(context, input).await?;
+            let json = serde_json::to_vec(&output).map_err(|error| {
+                Failure::permanent("invalid_output", format!("the output is not JSON: {error}"))
+            });
+            Ok(Payload::json(json.map_err(Stop::Failed)?))
+        })
+    })
+}
+
+/// What all tasks of a running worker share.
+struct Shared {
+    id: WorkerId,
+    heartbeat: Heartbeat,
+    specs: execute::Specs,
+    settings: Worker,
+}
+
+impl Shared {
+    fn client(&self) -> &Client {
+        &self.settings.client
+    }
+
+    /// Polls while there is room, until `shutdown`.
+    async fn poll(self: &Arc<Self>, runs: &TaskTracker, shutdown: &CancellationToken) {
+        let room = Arc::new(Semaphore::new(self.settings.capacity));
+        loop {
+            let polled = tokio::select! {
+                biased;
+                () = shutdown.cancelled() => return,
+                // Room first, then runs: what was polled can be executed at once.
+                permits = all_room(&room) => tokio::select! {
+                    biased;
+                    () = shutdown.cancelled() => return,
+                    polled = self.poll_once(permits.len()) => polled.map(|leased| (leased, permits)),
+                },
+            };
+            match polled {
+                Ok((leased, mut permits)) => {
+                    for run in leased {
+                        let (worker, permit) = (self.clone(), permits.pop());
+                        runs.spawn(async move {
+                            worker.execute(run).await;
+                            drop(permit);
+                        });
+                    }
+                }
+                Err(pause) => tokio::select! {
+                    () = shutdown.cancelled() => return,
+                    () = tokio::time::sleep(jittered(pause)) => {}
+                },
+            }
+        }
+    }
+
+    /// One long poll: runs, or how long to pause.
+    async fn poll_once(&self, capacity: usize) -> Result<Vec<v1::LeasedRun>, Duration> {
+        use v1::poll_response::Result as Polled;
+        let request = v1::PollRequest {
+            tenant: self.client().tenant().to_string(),
+            worker: self.id.to_string(),
+            pools: self.settings.pools.iter().map(Name::to_string).collect(),
+            capacity: u32::try_from(capacity).unwrap_or(u32::MAX),
+            wait: Some(convert::duration(jittered(POLL))),
+        };
+        match self.client().workers().poll(request).await {
+            Ok(response) => match response.into_inner().result {
+                Some(Polled::Dispatched(dispatched)) => Ok(dispatched.runs),
+                Some(Polled::Backpressure(pressure)) => {
+                    tracing::info!("told to poll less: {}", pressure.reason);
+                    let pause = convert::duration_in("retry_after", pressure.retry_after);
+                    Err(pause.unwrap_or(POLL_BACKOFF))
+                }
+                Some(Polled::Noop(v1::Noop {})) | None => Ok(Vec::new()),
+            },
+            Err(status) => {
+                tracing::warn!("polling failed: {}", crate::error(&status));
+                Err(POLL_BACKOFF)
+            }
+        }
+    }
+
+    async fn drain(&self, runs: &TaskTracker) {
+        runs.close();
+        tracing::info!("draining {} runs", runs.len());
+        self.heartbeat.drain(false);
+        if tokio::time::timeout(self.settings.drain_grace, runs.wait())
+            .await
+            .is_err()
+        {
+            self.heartbeat.drain(true);
+            // What is left only has to give its lease back; an unreachable control plane will find
+            // out by itself.
+            let _ = tokio::time::timeout(Duration::from_secs(5), runs.wait()).await;
+        }
+    }
+}
+
+/// At least one permit, and all others that are free, up to what one poll may ask for.
+async fn all_room(room: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+    let Ok(first) = room.clone().acquire_owned().await else {
+        return Vec::new();
+    };
+    let mut permits = vec![first];
+    while permits.len() < tenure_core::limits::LEASES {
+        match room.clone().try_acquire_owned() {
+            Ok(permit) => permits.push(permit),
+            Err(_) => break,
+        }
+    }
+    permits
+}
+
+/// A token that is cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once.
+pub fn shutdown_signal() -> CancellationToken {
+    let token = CancellationToken::new();
+    let cancel = token.clone();
+    tokio::spawn(async move {
+        signal().await;
+        cancel.cancel();
+        signal().await;
+        std::process::exit(130);
+    });
+    token
+}
+
+async fn signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

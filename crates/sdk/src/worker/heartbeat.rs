@@ -1,0 +1,240 @@
+//! Heartbeats, from a thread of their own: user code may block the event loop, a lease must not
+//! depend on it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::future::join_all;
+use tenure_core::{Error, WorkerId, limits};
+use tenure_proto::{convert, v1};
+use tokio::sync::{Notify, watch};
+
+use super::standing::Standing;
+use crate::client::{Client, jittered};
+
+/// The leases that are kept alive, and the thread that does it; it ends when this is dropped.
+pub(crate) struct Heartbeat {
+    leases: Arc<Leases>,
+    /// Dropped with this: the thread's sign to end.
+    _alive: watch::Sender<()>,
+}
+
+#[derive(Default)]
+struct Leases {
+    held: Mutex<HashMap<String, Held>>,
+    worker: Mutex<Option<WorkerId>>,
+    added: Notify,
+}
+
+/// A lease that is kept alive.
+struct Held {
+    lease: String,
+    ttl: Duration,
+    standing: Standing,
+    /// When the last request that the control plane acknowledged was *sent*.
+    beaten: Instant,
+}
+
+/// Keeps a lease alive until it is dropped.
+pub(crate) struct Hold {
+    leases: Arc<Leases>,
+    run: String,
+    lease: String,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        let mut held = self.leases.lock();
+        // The run may have been leased to us again meanwhile: that is another lease.
+        if held
+            .get(&self.run)
+            .is_some_and(|held| held.lease == self.lease)
+        {
+            held.remove(&self.run);
+        }
+    }
+}
+
+impl Leases {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Heartbeat {
+    /// Starts the thread.
+    pub(crate) fn start(client: &Client) -> Result<Self, Error> {
+        let (alive, ended) = watch::channel(());
+        let leases = Arc::new(Leases::default());
+        let (beating, client) = (leases.clone(), client.clone());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(Error::internal)?;
+        std::thread::Builder::new()
+            .name("tenure-heartbeat".into())
+            .spawn(move || runtime.block_on(beat_until(&client, &beating, ended)))
+            .map_err(Error::internal)?;
+        Ok(Self {
+            leases,
+            _alive: alive,
+        })
+    }
+
+    /// Says whose heartbeats these are.
+    pub(crate) fn speak_for(&self, worker: WorkerId) {
+        *self
+            .leases
+            .worker
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(worker);
+    }
+
+    /// Keeps this lease alive from now on, and tells `standing` the news about it.
+    pub(crate) fn hold(&self, leased: &v1::LeasedRun, ttl: Duration, standing: Standing) -> Hold {
+        let (run, lease) = (leased.run.clone(), leased.lease.clone());
+        let held = Held {
+            lease: lease.clone(),
+            ttl,
+            standing,
+            beaten: Instant::now(),
+        };
+        self.leases.lock().insert(run.clone(), held);
+        self.leases.added.notify_one();
+        Hold {
+            leases: self.leases.clone(),
+            run,
+            lease,
+        }
+    }
+
+    /// Tells all runs that the worker is going away, at their next step boundary or at once.
+    pub(crate) fn drain(&self, at_once: bool) {
+        for held in self.leases.lock().values() {
+            held.standing.change(|state| {
+                state.draining = true;
+                state.abandoned |= at_once;
+            });
+        }
+    }
+}
+
+async fn beat_until(client: &Client, leases: &Leases, mut ended: watch::Receiver<()>) {
+    let client = client.reconnected();
+    tokio::select! {
+        () = beat_for_ever(&client, leases) => {}
+        _ = ended.changed() => {}
+    }
+}
+
+async fn beat_for_ever(client: &Client, leases: &Leases) {
+    loop {
+        let requests = requests(client, leases);
+        let Some(every) = interval(leases) else {
+            leases.added.notified().await;
+            continue;
+        };
+        let sent = Instant::now();
+        let beats = requests
+            .into_iter()
+            .map(|request| beat(client, leases, request, every, sent));
+        let all_well = join_all(beats).await.into_iter().all(|well| well);
+        mark_stale(leases);
+        if !all_well {
+            tokio::time::sleep(jittered(every.min(Duration::from_secs(1)) / 2)).await;
+        }
+    }
+}
+
+/// How often to beat: three times in the shortest lease.
+fn interval(leases: &Leases) -> Option<Duration> {
+    let shortest = leases.lock().values().map(|held| held.ttl).min()?;
+    Some((shortest / 3).min(limits::OFFER_TTL / 3))
+}
+
+/// One request for every 500 leases.
+fn requests(client: &Client, leases: &Leases) -> Vec<v1::HeartbeatRequest> {
+    let worker = *leases.worker.lock().unwrap_or_else(PoisonError::into_inner);
+    let lease = |(run, held): (&String, &Held)| {
+        let state = held.standing.get();
+        v1::HeldLease {
+            run: run.clone(),
+            lease: held.lease.clone(),
+            inbox: state.inbox,
+            cancel_requested: state.cancelled,
+        }
+    };
+    let all: Vec<v1::HeldLease> = leases
+        .lock()
+        .iter()
+        .filter(|(_, held)| !held.standing.get().lost)
+        .map(lease)
+        .collect();
+    let request = |leases: &[v1::HeldLease]| v1::HeartbeatRequest {
+        tenant: client.tenant().to_string(),
+        worker: worker.map(|id| id.to_string()).unwrap_or_default(),
+        leases: leases.to_vec(),
+        wait: None,
+    };
+    all.chunks(limits::LEASES).map(request).collect()
+}
+
+/// One heartbeat, held for news until the next is due; whether it was answered.
+async fn beat(
+    client: &Client,
+    leases: &Leases,
+    mut request: v1::HeartbeatRequest,
+    every: Duration,
+    sent: Instant,
+) -> bool {
+    request.wait = Some(convert::duration(every));
+    let beaten = request.leases.clone();
+    let mut workers = client.workers();
+    // A request that hangs is given up in time for another one.
+    let answer = tokio::time::timeout(every + every / 2, workers.heartbeat(request)).await;
+    match answer {
+        Ok(Ok(response)) => {
+            learn(leases, &beaten, response.into_inner().news, sent);
+            true
+        }
+        Ok(Err(status)) => {
+            tracing::warn!("heartbeat failed: {}", crate::error(&status));
+            false
+        }
+        Err(_) => {
+            tracing::warn!("heartbeat was not answered within {:?}", every + every / 2);
+            false
+        }
+    }
+}
+
+fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, sent: Instant) {
+    let mut all = leases.lock();
+    for lease in beaten {
+        if let Some(held) = all
+            .get_mut(&lease.run)
+            .filter(|held| held.lease == lease.lease)
+        {
+            held.beaten = held.beaten.max(sent);
+        }
+    }
+    for piece in news {
+        if let Some(held) = all.get(&piece.run).filter(|held| held.lease == piece.lease) {
+            held.standing.change(|state| {
+                state.lost |= piece.lost;
+                state.cancelled |= piece.cancel_requested;
+                state.inbox = state.inbox.max(piece.inbox);
+            });
+        }
+    }
+}
+
+/// A lease that was not extended for most of its time may be gone: its run starts nothing new. One
+/// sixth of it is left for what is being sent.
+fn mark_stale(leases: &Leases) {
+    for held in leases.lock().values() {
+        let stale = held.beaten.elapsed() > held.ttl * 5 / 6;
+        held.standing.change(|state| state.stale = stale);
+    }
+}

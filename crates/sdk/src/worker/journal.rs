@@ -1,0 +1,171 @@
+//! The way into a run's journal: one commit in flight; what parallel steps record meanwhile goes
+//! into the next one.
+
+use tenure_core::{EntryStatus, Error, ErrorKind, Record, limits};
+use tenure_proto::{convert, v1};
+use tokio::sync::{mpsc, oneshot};
+
+use super::standing::Standing;
+use crate::client::Client;
+use crate::stop::Stop;
+
+/// Hands records and the outcome to the task that commits them.
+#[derive(Clone, Debug)]
+pub(crate) struct Journal(mpsc::UnboundedSender<Request>);
+
+#[derive(Debug)]
+enum Request {
+    Append(Record, oneshot::Sender<Result<(), Stop>>),
+    End(v1::outcome::Outcome, oneshot::Sender<Result<(), Error>>),
+}
+
+impl Journal {
+    /// Records a result; it is durable when this returns.
+    pub(crate) async fn append(&self, record: Record) -> Result<(), Stop> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.send(Request::Append(record, reply));
+        match (sent, answer.await) {
+            (Ok(()), Ok(result)) => result,
+            _ => Err(Stop::LeaseLost),
+        }
+    }
+
+    /// Ends the lease. The only refusal that leaves it as it was is `wrong_state`.
+    pub(crate) async fn end(&self, outcome: v1::outcome::Outcome) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.0.send(Request::End(outcome, reply));
+        match (sent, answer.await) {
+            (Ok(()), Ok(result)) => result,
+            _ => Err(Error::lease_lost("the run's journal is closed")),
+        }
+    }
+}
+
+/// What commits for one lease.
+pub(crate) struct Committer {
+    pub(crate) client: Client,
+    pub(crate) run: String,
+    pub(crate) lease: String,
+    pub(crate) next_seq: u64,
+    pub(crate) standing: Standing,
+}
+
+impl Committer {
+    /// Starts the task; it ends with the lease or with the last [`Journal`].
+    pub(crate) fn start(self) -> Journal {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        tokio::spawn(self.work(receiver));
+        Journal(sender)
+    }
+
+    async fn work(mut self, mut requests: mpsc::UnboundedReceiver<Request>) {
+        let mut left = None;
+        loop {
+            let first = match left.take() {
+                Some(request) => request,
+                None => match requests.recv().await {
+                    Some(request) => request,
+                    None => return,
+                },
+            };
+            let open = match first {
+                Request::Append(record, reply) => {
+                    let (batch, rest) = gather((record, reply), &mut requests);
+                    left = rest;
+                    self.append(batch).await
+                }
+                Request::End(outcome, reply) => {
+                    let ended = self.commit(Vec::new(), Some(outcome)).await;
+                    let open =
+                        matches!(&ended, Err(error) if error.kind() == ErrorKind::WrongState);
+                    let _ = reply.send(ended);
+                    open
+                }
+            };
+            if !open {
+                return;
+            }
+        }
+    }
+
+    /// Commits a batch and answers everybody in it; whether the lease goes on.
+    async fn append(&mut self, batch: Vec<(Record, oneshot::Sender<Result<(), Stop>>)>) -> bool {
+        let (records, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let committed = self.commit(records, None).await;
+        if let Err(error) = &committed {
+            tracing::warn!(run = self.run, %error, "dropping a run: it could not be recorded");
+            self.standing.change(|state| state.lost = true);
+        }
+        let open = committed.is_ok();
+        for reply in replies {
+            let _ = reply.send(if open { Ok(()) } else { Err(Stop::LeaseLost) });
+        }
+        open
+    }
+
+    /// Sends one commit until it is answered. The very same request may be sent several times: it
+    /// takes effect once. Gives up when the lease is known to be lost.
+    async fn commit(
+        &mut self,
+        records: Vec<Record>,
+        outcome: Option<v1::outcome::Outcome>,
+    ) -> Result<(), Error> {
+        let request = v1::CommitRequest {
+            tenant: self.client.tenant().to_string(),
+            run: self.run.clone(),
+            lease: self.lease.clone(),
+            expected_seq: self.next_seq,
+            records: records.into_iter().map(convert::record).collect(),
+            outcome: outcome.map(|outcome| v1::Outcome {
+                outcome: Some(outcome),
+            }),
+        };
+        let send = || {
+            let (mut workers, request) = (self.client.workers(), request.clone());
+            async move { workers.commit(request).await }
+        };
+        let response = tokio::select! {
+            response = self.client.retry(send) => response?,
+            _ = self.standing.until(|state| state.lost) => {
+                return Err(Error::lease_lost("another worker owns the run"));
+            }
+        };
+        self.next_seq = response.next_seq;
+        self.standing.change(|state| {
+            state.inbox = state.inbox.max(response.inbox);
+            state.cancelled |= response.cancel_requested;
+        });
+        Ok(())
+    }
+}
+
+type Appended = (Record, oneshot::Sender<Result<(), Stop>>);
+
+/// What else is waiting to be appended, as far as it fits one commit, and the first that does not.
+fn gather(
+    first: Appended,
+    requests: &mut mpsc::UnboundedReceiver<Request>,
+) -> (Vec<Appended>, Option<Request>) {
+    let mut bytes = size(&first.0);
+    let mut batch = vec![first];
+    while batch.len() < limits::COMMIT_ENTRIES {
+        match requests.try_recv() {
+            Ok(Request::Append(record, reply))
+                if bytes + size(&record) <= limits::JOURNAL_PAGE_BYTES =>
+            {
+                bytes += size(&record);
+                batch.push((record, reply));
+            }
+            Ok(other) => return (batch, Some(other)),
+            Err(_) => break,
+        }
+    }
+    (batch, None)
+}
+
+fn size(record: &Record) -> usize {
+    match &record.status {
+        EntryStatus::Succeeded(payload) => payload.data.len(),
+        EntryStatus::Failed(failure) => failure.message.len(),
+    }
+}

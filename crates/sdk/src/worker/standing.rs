@@ -1,0 +1,57 @@
+//! How things stand with a lease: what heartbeats, commits and the worker tell the run's task.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+/// What the run's task is told. Everything only ever moves one way, except `stale`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "independent facts, in any combination"
+)]
+pub(crate) struct State {
+    /// Another worker owns the run.
+    pub(crate) lost: bool,
+    /// A cancel was asked for.
+    pub(crate) cancelled: bool,
+    /// The worker is going away: start no step any more…
+    pub(crate) draining: bool,
+    /// …and do not wait for those that are being executed either.
+    pub(crate) abandoned: bool,
+    /// No heartbeat got through for so long that the lease may be gone: start no step until one
+    /// does.
+    pub(crate) stale: bool,
+    /// How many entries the run's inbox has.
+    pub(crate) inbox: u64,
+}
+
+/// A shared [`State`] that can be waited on.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Standing(Arc<watch::Sender<State>>);
+
+impl Standing {
+    pub(crate) fn get(&self) -> State {
+        *self.0.borrow()
+    }
+
+    /// Changes the state; who waits is told only if it is another one.
+    pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
+        self.0.send_if_modified(|state| {
+            let before = *state;
+            change(state);
+            *state != before
+        });
+    }
+
+    /// Waits until the state is so.
+    pub(crate) async fn until(&self, so: impl FnMut(&State) -> bool) -> State {
+        let mut receiver = self.0.subscribe();
+        let reached = receiver.wait_for(so).await.map(|state| *state);
+        match reached {
+            Ok(state) => state,
+            // The sender is `self`, so it is there; whatever: nothing will ever change.
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
