@@ -77,9 +77,7 @@ impl Alias {
     /// each weight at least 1.
     pub fn new(agent: AgentId, name: Name, targets: Vec<AliasTarget>) -> Result<Self> {
         if targets.is_empty() {
-            return Err(Error::invalid(format!(
-                "alias `{name}` needs at least one version"
-            )));
+            return Err(Error::invalid(format!("alias `{name}` needs at least one version")));
         }
         if targets.len() > limits::ALIAS_TARGETS {
             let what = format!("the number of versions of alias `{name}`");
@@ -92,29 +90,18 @@ impl Alias {
                     "alias `{name}`: the weight of version {version} is 0; leave the version out instead"
                 )));
             }
-            if targets[..place]
-                .iter()
-                .any(|other| other.version == version)
-            {
+            if targets[..place].iter().any(|other| other.version == version) {
                 return Err(Error::invalid(format!(
                     "alias `{name}` names version {version} twice"
                 )));
             }
         }
-        Ok(Self {
-            agent,
-            name,
-            targets,
-        })
+        Ok(Self { agent, name, targets })
     }
 
     /// The version for a random number: each target is chosen in proportion to its weight.
     pub fn pick(&self, random: u64) -> u32 {
-        let total: u64 = self
-            .targets
-            .iter()
-            .map(|target| u64::from(target.weight))
-            .sum();
+        let total: u64 = self.targets.iter().map(|target| u64::from(target.weight)).sum();
         let mut rest = random % total.max(1);
         for target in &self.targets {
             match rest.checked_sub(u64::from(target.weight)) {
@@ -152,10 +139,9 @@ mod tests {
 
     fn alias(targets: &[(u32, u32)]) -> Result<Alias> {
         let agent = AgentId::new(uuid::Uuid::nil());
-        let targets = targets.iter().map(|(version, weight)| AliasTarget {
-            version: *version,
-            weight: *weight,
-        });
+        let targets = targets
+            .iter()
+            .map(|(version, weight)| AliasTarget { version: *version, weight: *weight });
         Alias::new(agent, "stable".parse().unwrap(), targets.collect())
     }
 

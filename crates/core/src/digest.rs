@@ -32,12 +32,8 @@ impl TryFrom<&[u8]> for Digest {
     type Error = Error;
 
     fn try_from(bytes: &[u8]) -> Result<Self, Error> {
-        let wrong = |_| {
-            Error::invalid(format!(
-                "a digest has 32 bytes, this one has {}",
-                bytes.len()
-            ))
-        };
+        let wrong =
+            |_| Error::invalid(format!("a digest has 32 bytes, this one has {}", bytes.len()));
         bytes.try_into().map(Self).map_err(wrong)
     }
 }

@@ -96,11 +96,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 impl Error {
     /// An error of this kind; `message` goes to the client, so it names the object and what to do.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
-            kind,
-            message: message.into(),
-            context: None,
-        }
+        Self { kind, message: message.into(), context: None }
     }
 
     /// The request is wrong.
@@ -130,27 +126,18 @@ impl Error {
 
     /// `what` has `size` bytes (or items) and may have `limit`.
     pub fn too_large(what: impl fmt::Display, size: usize, limit: usize) -> Self {
-        Self::new(
-            ErrorKind::TooLarge,
-            format!("{what} is {size}; the limit is {limit}"),
-        )
+        Self::new(ErrorKind::TooLarge, format!("{what} is {size}; the limit is {limit}"))
     }
 
     /// A needed part is away; `context` is for the log only.
     pub fn unavailable(message: impl Into<String>, context: impl fmt::Display) -> Self {
-        Self {
-            context: Some(context.to_string()),
-            ..Self::new(ErrorKind::Unavailable, message)
-        }
+        Self { context: Some(context.to_string()), ..Self::new(ErrorKind::Unavailable, message) }
     }
 
     /// A bug or damaged data. The client is told nothing but that; `context` is for the log.
     pub fn internal(context: impl fmt::Display) -> Self {
         let message = "internal error; the log of the control plane has the details";
-        Self {
-            context: Some(context.to_string()),
-            ..Self::new(ErrorKind::Internal, message)
-        }
+        Self { context: Some(context.to_string()), ..Self::new(ErrorKind::Internal, message) }
     }
 
     /// The kind, which decides codes and retries.

@@ -121,14 +121,8 @@ mod tests {
     #[test]
     fn the_text_form_agrees_with_the_typeid_specification() {
         let uuid = Uuid::from_u128(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057);
-        assert_eq!(
-            RunId::new(uuid).to_string(),
-            "run_01h455vb4pex5vsknk084sn02q"
-        );
-        assert_eq!(
-            RunId::new(Uuid::max()).to_string(),
-            "run_7zzzzzzzzzzzzzzzzzzzzzzzzz"
-        );
+        assert_eq!(RunId::new(uuid).to_string(), "run_01h455vb4pex5vsknk084sn02q");
+        assert_eq!(RunId::new(Uuid::max()).to_string(), "run_7zzzzzzzzzzzzzzzzzzzzzzzzz");
     }
 
     #[test]
@@ -141,19 +135,12 @@ mod tests {
 
     #[test]
     fn another_kind_and_damaged_text_are_refused() {
-        for text in [
-            "",
-            "run_",
-            "agt_01h455vb4pex5vsknk084sn02q",
-            "run_8zzzzzzzzzzzzzzzzzzzzzzzzz",
-        ] {
+        for text in ["", "run_", "agt_01h455vb4pex5vsknk084sn02q", "run_8zzzzzzzzzzzzzzzzzzzzzzzzz"]
+        {
             let error = text.parse::<RunId>().unwrap_err();
             assert!(error.to_string().contains("is not a run id"), "{error}");
         }
-        assert!(
-            "run_01h455vb4pex5vsknk084sn02u".parse::<RunId>().is_err(),
-            "u is no digit"
-        );
+        assert!("run_01h455vb4pex5vsknk084sn02u".parse::<RunId>().is_err(), "u is no digit");
         assert!("run_é1h455vb4pex5vsknk084sn02".parse::<RunId>().is_err());
     }
 }

@@ -85,20 +85,12 @@ pub struct Failure {
 impl Failure {
     /// A failure that another attempt would not mend.
     pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            retryable: false,
-        }
+        Self { code: code.into(), message: message.into(), retryable: false }
     }
 
     /// A failure that another attempt may mend.
     pub fn retryable(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-            retryable: true,
-        }
+        Self { code: code.into(), message: message.into(), retryable: true }
     }
 
     /// The failure with its texts cut to their limits, at character boundaries.
@@ -191,10 +183,7 @@ impl Record {
             EntryStatus::Failed(failure) => EntryStatus::Failed(failure.truncated()),
         };
         if self.attempt == 0 {
-            return Err(Error::invalid(format!(
-                "entry `{}`: attempts count from 1",
-                self.key
-            )));
+            return Err(Error::invalid(format!("entry `{}`: attempts count from 1", self.key)));
         }
         Ok(Self { status, ..self })
     }
@@ -219,15 +208,8 @@ mod tests {
 
     #[test]
     fn a_sum_of_usage_saturates_where_the_databases_do() {
-        let mut sum = Usage {
-            input_tokens: i64::MAX as u64,
-            ..Usage::default()
-        };
-        sum.add(&Usage {
-            input_tokens: 5,
-            output_tokens: 7,
-            ..Usage::default()
-        });
+        let mut sum = Usage { input_tokens: i64::MAX as u64, ..Usage::default() };
+        sum.add(&Usage { input_tokens: 5, output_tokens: 7, ..Usage::default() });
         assert_eq!((sum.input_tokens, sum.output_tokens), (i64::MAX as u64, 7));
     }
 

@@ -63,11 +63,7 @@ impl Scope {
         let path = self.join(name, ordinal);
         // Room for a name of its own below the scope.
         if path.len() >= limits::KEY {
-            return Err(Error::too_large(
-                "a scope path in bytes",
-                path.len(),
-                limits::KEY,
-            ));
+            return Err(Error::too_large("a scope path in bytes", path.len(), limits::KEY));
         }
         Ok(Self(path))
     }
@@ -112,11 +108,7 @@ impl FromStr for Key {
 
     fn from_str(text: &str) -> Result<Self, Error> {
         if text.len() > limits::KEY {
-            return Err(Error::too_large(
-                "a journal key in bytes",
-                text.len(),
-                limits::KEY,
-            ));
+            return Err(Error::too_large("a journal key in bytes", text.len(), limits::KEY));
         }
         if text.split('/').all(is_segment) {
             return Ok(Self(text.into()));
@@ -153,10 +145,7 @@ mod tests {
     #[test]
     fn the_first_among_equals_has_no_ordinal() {
         let turn = Scope::root().child("turn/3", 0).unwrap();
-        assert_eq!(
-            turn.key("tool:send_email", 0).unwrap().as_str(),
-            "turn/3/tool:send_email"
-        );
+        assert_eq!(turn.key("tool:send_email", 0).unwrap().as_str(), "turn/3/tool:send_email");
         let second = turn.key("tool:send_email", 1).unwrap();
         assert_eq!(second.as_str(), "turn/3/tool:send_email#1");
         assert_eq!(second.scope(), "turn/3");
@@ -165,12 +154,7 @@ mod tests {
 
     #[test]
     fn the_grammar_is_kept_both_ways() {
-        for good in [
-            "plan",
-            "research/2/search",
-            "turn/3/tool:x#1",
-            "a#4294967295/b",
-        ] {
+        for good in ["plan", "research/2/search", "turn/3/tool:x#1", "a#4294967295/b"] {
             assert_eq!(good.parse::<Key>().unwrap().as_str(), good);
         }
         for bad in [
@@ -191,10 +175,7 @@ mod tests {
             assert!(bad.parse::<Key>().is_err(), "{bad}");
         }
         assert!("x".repeat(limits::KEY + 1).parse::<Key>().is_err());
-        assert!(
-            Scope::root().key("a#1", 0).is_err(),
-            "ordinals are the engine's to give"
-        );
+        assert!(Scope::root().key("a#1", 0).is_err(), "ordinals are the engine's to give");
         assert!(Scope::root().child("a//b", 0).is_err());
     }
 }

@@ -35,10 +35,6 @@ impl Lease {
     /// The lease after a sign of life at `now`; it is never shortened.
     #[must_use]
     pub fn extended(&self, now: Timestamp, ttl: Duration) -> Self {
-        Self {
-            until: self.until.max(now + ttl),
-            started: true,
-            ..self.clone()
-        }
+        Self { until: self.until.max(now + ttl), started: true, ..self.clone() }
     }
 }

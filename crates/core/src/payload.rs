@@ -25,11 +25,7 @@ impl Payload {
 
     /// A payload of JSON text.
     pub fn json(data: impl Into<Bytes>) -> Self {
-        Self {
-            content_type: Self::JSON.into(),
-            encoding: String::new(),
-            data: data.into(),
-        }
+        Self { content_type: Self::JSON.into(), encoding: String::new(), data: data.into() }
     }
 
     /// Whether there is nothing in it.

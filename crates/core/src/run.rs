@@ -234,10 +234,9 @@ impl Run {
     fn lease_of(&self, id: LeaseId) -> Result<&Lease> {
         match self.lease_held() {
             Some(lease) if lease.id == id => Ok(lease),
-            Some(_) => Err(Error::lease_lost(format!(
-                "{} is leased to another worker; drop it",
-                self.id
-            ))),
+            Some(_) => {
+                Err(Error::lease_lost(format!("{} is leased to another worker; drop it", self.id)))
+            }
             None => Err(Error::lease_lost(format!(
                 "{} is {} and no longer leased; drop it",
                 self.id,
@@ -248,11 +247,7 @@ impl Run {
 
     /// The run in another state without an owner. Whoever held it is fenced from here on.
     fn without_owner(&self, state: RunState) -> Self {
-        Self {
-            state,
-            epoch: self.epoch + 1,
-            ..self.clone()
-        }
+        Self { state, epoch: self.epoch + 1, ..self.clone() }
     }
 
     /// The transition back into the queue.

@@ -82,9 +82,6 @@ mod tests {
     fn a_moment_reads_as_rfc_3339() {
         let time = Timestamp::from_micros(1_700_000_000_000_001);
         assert_eq!(time.to_string(), "2023-11-14T22:13:20.000001Z");
-        assert_eq!(
-            (time + Duration::from_secs(2)).since(time),
-            Duration::from_secs(2)
-        );
+        assert_eq!((time + Duration::from_secs(2)).since(time), Duration::from_secs(2));
     }
 }

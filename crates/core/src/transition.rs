@@ -53,27 +53,15 @@ impl Transition {
     pub(crate) fn of(run: &Run, mut after: Run, effects: Vec<Effect>, now: Timestamp) -> Self {
         after.revision = run.revision + 1;
         after.updated_at = now;
-        Self {
-            before: Some(run.revision),
-            run: after,
-            effects,
-        }
+        Self { before: Some(run.revision), run: after, effects }
     }
 
     /// This transition followed by `next`, a transition of the run that this one led to: one write
     /// for two commands.
     #[must_use]
     pub fn then(mut self, next: Self) -> Self {
-        debug_assert_eq!(
-            next.before,
-            Some(self.run.revision),
-            "a transition of another run"
-        );
+        debug_assert_eq!(next.before, Some(self.run.revision), "a transition of another run");
         self.effects.extend(next.effects);
-        Self {
-            before: self.before,
-            run: next.run,
-            effects: self.effects,
-        }
+        Self { before: self.before, run: next.run, effects: self.effects }
     }
 }

@@ -5,12 +5,7 @@ pub mod convert;
 pub mod status;
 
 /// The messages, clients and servers of `tenure.v1`, with their canonical JSON.
-#[expect(
-    clippy::all,
-    clippy::pedantic,
-    clippy::allow_attributes,
-    reason = "generated code"
-)]
+#[expect(clippy::all, clippy::pedantic, clippy::allow_attributes, reason = "generated code")]
 pub mod v1 {
     tonic::include_proto!("tenure.v1");
     include!(concat!(env!("OUT_DIR"), "/tenure.v1.serde.rs"));

@@ -102,9 +102,7 @@ impl Engine {
         for (place, entry) in history.into_iter().enumerate() {
             if entry.seq != place as u64 + 1 {
                 let (seq, place) = (entry.seq, place + 1);
-                return Err(Error::internal(format!(
-                    "entry {seq} stands in place {place}"
-                )));
+                return Err(Error::internal(format!("entry {seq} stands in place {place}")));
             }
             engine.remember(entry.record)?;
         }
@@ -112,25 +110,14 @@ impl Engine {
     }
 
     fn remember(&mut self, record: Record) -> Result<()> {
-        let Record {
-            key,
-            kind,
-            status,
-            input,
-            ..
-        } = record;
+        let Record { key, kind, status, input, .. } = record;
         if kind == EntryKind::Wait {
             *self.taken.entry(step_name(&key).to_owned()).or_default() += 1;
         }
-        let recorded = Recorded {
-            status,
-            side: Side { kind, input },
-        };
+        let recorded = Recorded { status, side: Side { kind, input } };
         match self.recorded.insert(key.clone(), recorded) {
             None => Ok(()),
-            Some(_) => Err(Error::internal(format!(
-                "entry `{key}` is in the journal twice"
-            ))),
+            Some(_) => Err(Error::internal(format!("entry `{key}` is in the journal twice"))),
         }
     }
 
@@ -144,11 +131,7 @@ impl Engine {
             // Signals of one name are taken in order, so the journal need not say which it was.
             match self.taken.get_mut(&signal_step(item.name.as_str())) {
                 Some(taken) if *taken > 0 => *taken -= 1,
-                _ => self
-                    .inbox
-                    .entry(item.name)
-                    .or_default()
-                    .push_back(item.payload),
+                _ => self.inbox.entry(item.name).or_default().push_back(item.payload),
             }
         }
     }
@@ -168,10 +151,7 @@ impl Engine {
     pub fn step(&mut self, command: &Command<'_>) -> Result<Answer> {
         let ordinal = self.next_ordinal(command.scope, command.name, Space::Step);
         let key = command.scope.key(command.name, ordinal)?;
-        let side = Side {
-            kind: command.kind,
-            input: command.input,
-        };
+        let side = Side { kind: command.kind, input: command.input };
         if let Some(answer) = self.take_recorded(&key, &side) {
             return Ok(answer);
         }
@@ -184,10 +164,7 @@ impl Engine {
         let name = signal_step(signal.as_str());
         let ordinal = self.next_ordinal(scope, &name, Space::Step);
         let key = scope.key(&name, ordinal)?;
-        let side = Side {
-            kind: EntryKind::Wait,
-            input: None,
-        };
+        let side = Side { kind: EntryKind::Wait, input: None };
         if let Some(answer) = self.take_recorded(&key, &side) {
             return Ok(answer);
         }
@@ -217,21 +194,8 @@ impl Engine {
         let Some(Side { kind, input }) = self.in_flight.remove(key) else {
             return Err(Error::internal(format!("`{key}` is not in flight")));
         };
-        let Finished {
-            status,
-            attempt,
-            duration,
-            usage,
-        } = finished;
-        Ok(Record {
-            key: key.clone(),
-            kind,
-            status,
-            input,
-            attempt,
-            duration,
-            usage,
-        })
+        let Finished { status, attempt, duration, usage } = finished;
+        Ok(Record { key: key.clone(), kind, status, input, attempt, duration, usage })
     }
 
     /// Whether the code can only go on when something arrives: it waits, and nothing is in flight.
@@ -245,10 +209,7 @@ impl Engine {
     }
 
     fn next_ordinal(&mut self, scope: &Scope, name: &str, space: Space) -> u32 {
-        let next = self
-            .used
-            .entry((scope.clone(), name.to_owned(), space))
-            .or_default();
+        let next = self.used.entry((scope.clone(), name.to_owned(), space)).or_default();
         let ordinal = *next;
         *next += 1;
         ordinal
@@ -262,10 +223,6 @@ impl Engine {
             return Some(Answer::Recorded(status));
         }
         let (key, found) = (key.clone(), found.clone());
-        Some(Answer::Mismatch(Box::new(Mismatch {
-            key,
-            expected: side,
-            found,
-        })))
+        Some(Answer::Mismatch(Box::new(Mismatch { key, expected: side, found })))
     }
 }

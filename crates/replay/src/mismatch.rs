@@ -41,15 +41,8 @@ impl fmt::Display for Side {
 
 impl fmt::Display for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            key,
-            expected,
-            found,
-        } = self;
-        write!(
-            f,
-            "entry `{key}` does not fit the code: expected {expected}, found {found}"
-        )
+        let Self { key, expected, found } = self;
+        write!(f, "entry `{key}` does not fit the code: expected {expected}, found {found}")
     }
 }
 

@@ -25,19 +25,11 @@ fn record(key: &str, text: &str) -> Record {
 }
 
 fn entry(seq: u64, record: Record) -> Entry {
-    Entry {
-        seq,
-        epoch: 1,
-        at: Timestamp::default(),
-        record,
-    }
+    Entry { seq, epoch: 1, at: Timestamp::default(), record }
 }
 
 fn history(records: impl IntoIterator<Item = Record>) -> Vec<Entry> {
-    (1..)
-        .zip(records)
-        .map(|(seq, record)| entry(seq, record))
-        .collect()
+    (1..).zip(records).map(|(seq, record)| entry(seq, record)).collect()
 }
 
 fn step(engine: &mut Engine, scope: &Scope, name: &str) -> Answer {
@@ -52,23 +44,12 @@ fn step_of(
     input: Option<&str>,
 ) -> Answer {
     let input = input.map(Digest::of);
-    engine
-        .step(&Command {
-            scope,
-            name,
-            kind,
-            input,
-        })
-        .unwrap()
+    engine.step(&Command { scope, name, kind, input }).unwrap()
 }
 
 fn finish(engine: &mut Engine, key: &str, text: &str) -> Record {
-    let finished = Finished {
-        status: value(text),
-        attempt: 1,
-        duration: Duration::ZERO,
-        usage: None,
-    };
+    let finished =
+        Finished { status: value(text), attempt: 1, duration: Duration::ZERO, usage: None };
     engine.finish(&key.parse().unwrap(), finished).unwrap()
 }
 
@@ -90,25 +71,15 @@ fn a_new_run_executes_and_its_replay_does_not() {
 
     let mut second = Engine::new(history([plan])).unwrap();
     assert_eq!(step(&mut second, &root, "plan"), recorded("1"));
-    assert_eq!(
-        step(&mut second, &root, "act"),
-        execute("act"),
-        "it was in flight at the crash"
-    );
+    assert_eq!(step(&mut second, &root, "act"), execute("act"), "it was in flight at the crash");
 }
 
 #[test]
 fn a_recorded_failure_is_the_result_as_well() {
     let failed = EntryStatus::Failed(Failure::permanent("http_404", "no such page"));
-    let fetch = Record {
-        status: failed.clone(),
-        ..record("fetch", "")
-    };
+    let fetch = Record { status: failed.clone(), ..record("fetch", "") };
     let mut engine = Engine::new(history([fetch])).unwrap();
-    assert_eq!(
-        step(&mut engine, &Scope::root(), "fetch"),
-        Answer::Recorded(failed)
-    );
+    assert_eq!(step(&mut engine, &Scope::root(), "fetch"), Answer::Recorded(failed));
 }
 
 #[test]
@@ -118,9 +89,7 @@ fn equals_in_one_scope_are_told_apart_by_order() {
     for key in ["poll", "poll#1", "poll#2"] {
         assert_eq!(step(&mut engine, &root, "poll"), execute(key));
     }
-    let turns: Vec<Scope> = (0..2)
-        .map(|_| engine.scope(&root, "turn").unwrap())
-        .collect();
+    let turns: Vec<Scope> = (0..2).map(|_| engine.scope(&root, "turn").unwrap()).collect();
     assert_eq!(step(&mut engine, &turns[0], "poll"), execute("turn/poll"));
     assert_eq!(step(&mut engine, &turns[1], "poll"), execute("turn#1/poll"));
 }
@@ -183,25 +152,11 @@ fn an_inserted_step_is_executed_and_disturbs_nobody() {
 
 #[test]
 fn a_changed_input_is_a_mismatch_with_both_sides_named() {
-    let charge = Record {
-        input: Some(Digest::of("10 EUR")),
-        ..record("charge", "1")
-    };
+    let charge = Record { input: Some(Digest::of("10 EUR")), ..record("charge", "1") };
     let mut engine = Engine::new(history([charge])).unwrap();
-    let answer = step_of(
-        &mut engine,
-        &Scope::root(),
-        "charge",
-        EntryKind::Step,
-        Some("99 EUR"),
-    );
-    let Answer::Mismatch(mismatch) = answer else {
-        panic!("{answer:?}")
-    };
-    let (was, is) = (
-        Digest::of("10 EUR").to_string(),
-        Digest::of("99 EUR").to_string(),
-    );
+    let answer = step_of(&mut engine, &Scope::root(), "charge", EntryKind::Step, Some("99 EUR"));
+    let Answer::Mismatch(mismatch) = answer else { panic!("{answer:?}") };
+    let (was, is) = (Digest::of("10 EUR").to_string(), Digest::of("99 EUR").to_string());
     assert_eq!(
         mismatch.to_string(),
         format!(
@@ -218,14 +173,9 @@ fn a_changed_input_is_a_mismatch_with_both_sides_named() {
 fn a_changed_kind_is_a_mismatch() {
     let mut engine = Engine::new(history([record("search", "1")])).unwrap();
     let answer = step_of(&mut engine, &Scope::root(), "search", EntryKind::Tool, None);
-    let Answer::Mismatch(mismatch) = answer else {
-        panic!("{answer:?}")
-    };
+    let Answer::Mismatch(mismatch) = answer else { panic!("{answer:?}") };
     let message = mismatch.to_string();
-    assert!(
-        message.contains("expected a step") && message.contains("found a tool"),
-        "{message}"
-    );
+    assert!(message.contains("expected a step") && message.contains("found a tool"), "{message}");
 }
 
 #[test]
@@ -240,12 +190,8 @@ fn a_step_is_finished_once() {
     let mut engine = Engine::new([]).unwrap();
     assert_eq!(step(&mut engine, &Scope::root(), "a"), execute("a"));
     finish(&mut engine, "a", "1");
-    let finished = Finished {
-        status: value("2"),
-        attempt: 1,
-        duration: Duration::ZERO,
-        usage: None,
-    };
+    let finished =
+        Finished { status: value("2"), attempt: 1, duration: Duration::ZERO, usage: None };
     assert!(engine.finish(&"a".parse().unwrap(), finished).is_err());
 }
 
@@ -254,12 +200,7 @@ fn names_that_break_the_grammar_are_refused() {
     let mut engine = Engine::new([]).unwrap();
     let scope = Scope::root();
     for name in ["", "a b", "a/b", "a#1"] {
-        let command = Command {
-            scope: &scope,
-            name,
-            kind: EntryKind::Step,
-            input: None,
-        };
+        let command = Command { scope: &scope, name, kind: EntryKind::Step, input: None };
         assert!(engine.step(&command).is_err(), "{name}");
     }
     assert!(engine.scope(&scope, "turn/3").is_ok());
@@ -281,35 +222,21 @@ fn a_wait_suspends_until_its_signal_arrives_and_takes_signals_in_order() {
     let (root, go): (Scope, Name) = (Scope::root(), "go".parse().unwrap());
     let key: Key = "signal:go".parse().unwrap();
     let mut engine = Engine::new([]).unwrap();
-    assert_eq!(
-        engine.wait(&root, &go).unwrap(),
-        Answer::Suspend(key.clone())
-    );
+    assert_eq!(engine.wait(&root, &go).unwrap(), Answer::Suspend(key.clone()));
     assert!(engine.is_parked());
     engine.receive([item(1, &"other".parse().unwrap(), "0")]);
     assert_eq!(engine.poll_wait(&key, &go), Answer::Suspend(key.clone()));
     engine.receive([item(2, &go, "1"), item(3, &go, "2")]);
-    let Answer::Arrived(first) = engine.poll_wait(&key, &go) else {
-        panic!("it has arrived")
-    };
+    let Answer::Arrived(first) = engine.poll_wait(&key, &go) else { panic!("it has arrived") };
     assert_eq!(first.status, value("1"));
     assert!(!engine.is_parked());
 
     // After a crash the journal says that one was taken; the inbox is read again from its start.
     let mut replay = Engine::new(history([first])).unwrap();
-    replay.receive([
-        item(1, &"other".parse().unwrap(), "0"),
-        item(2, &go, "1"),
-        item(3, &go, "2"),
-    ]);
+    replay.receive([item(1, &"other".parse().unwrap(), "0"), item(2, &go, "1"), item(3, &go, "2")]);
     assert_eq!(replay.wait(&root, &go).unwrap(), recorded("1"));
-    let Answer::Arrived(second) = replay.wait(&root, &go).unwrap() else {
-        panic!("it is here")
-    };
-    assert_eq!(
-        (second.key.as_str(), second.status),
-        ("signal:go#1", value("2"))
-    );
+    let Answer::Arrived(second) = replay.wait(&root, &go).unwrap() else { panic!("it is here") };
+    assert_eq!((second.key.as_str(), second.status), ("signal:go#1", value("2")));
     assert_eq!(replay.received(), 3);
 }
 
@@ -318,10 +245,7 @@ fn a_run_is_not_parked_while_a_sibling_is_in_flight() {
     let (root, go): (Scope, Name) = (Scope::root(), "go".parse().unwrap());
     let mut engine = Engine::new([]).unwrap();
     assert_eq!(step(&mut engine, &root, "tool"), execute("tool"));
-    assert!(matches!(
-        engine.wait(&root, &go).unwrap(),
-        Answer::Suspend(_)
-    ));
+    assert!(matches!(engine.wait(&root, &go).unwrap(), Answer::Suspend(_)));
     assert!(!engine.is_parked());
     finish(&mut engine, "tool", "1");
     assert!(engine.is_parked());

@@ -40,19 +40,12 @@ impl Client {
             .http2_keep_alive_interval(Duration::from_secs(10))
             .keep_alive_timeout(Duration::from_secs(5))
             .keep_alive_while_idle(true);
-        Ok(Self {
-            channel: endpoint.connect_lazy(),
-            endpoint,
-            tenant,
-        })
+        Ok(Self { channel: endpoint.connect_lazy(), endpoint, tenant })
     }
 
     /// The same client over a connection of its own, driven by the runtime that calls this.
     pub(crate) fn reconnected(&self) -> Self {
-        Self {
-            channel: self.endpoint.connect_lazy(),
-            ..self.clone()
-        }
+        Self { channel: self.endpoint.connect_lazy(), ..self.clone() }
     }
 
     /// The tenant that this client speaks for.

@@ -36,10 +36,7 @@ pub struct ArtifactRef {
 
 impl Context {
     pub(crate) fn new(leased: Arc<Leased>) -> Self {
-        Self {
-            leased,
-            scope: Scope::root(),
-        }
+        Self { leased, scope: Scope::root() }
     }
 
     pub(crate) fn leased(&self) -> &Leased {
@@ -85,10 +82,7 @@ impl Context {
     /// which may have several segments (`turn/3`). Opened again under the same name it is another.
     pub fn scope(&self, name: &str) -> Result<Self, Stop> {
         let scope = self.leased.engine().scope(&self.scope, name)?;
-        Ok(Self {
-            leased: self.leased.clone(),
-            scope,
-        })
+        Ok(Self { leased: self.leased.clone(), scope })
     }
 
     /// The time, the same in every replay.
@@ -105,9 +99,7 @@ impl Context {
     /// A note in the journal, written once.
     pub async fn log(&self, message: impl Into<String>) -> Result<(), Stop> {
         let message = message.into();
-        self.marker("log", || message.clone())
-            .await
-            .map(|_: String| ())
+        self.marker("log", || message.clone()).await.map(|_: String| ())
     }
 
     async fn marker<T>(&self, name: &str, value: impl Fn() -> T) -> Result<T, Stop>
@@ -115,11 +107,7 @@ impl Context {
         T: Serialize + serde::de::DeserializeOwned,
     {
         let work = |_| std::future::ready(Ok(value()));
-        self.step(name)
-            .kind(EntryKind::Marker)
-            .retry(Retry::NONE)
-            .run(work)
-            .await
+        self.step(name).kind(EntryKind::Marker).retry(Retry::NONE).run(work).await
     }
 
     /// Waits for the next signal of this name and gives what it brings. While nothing else is in
@@ -159,24 +147,13 @@ impl Context {
         data: Bytes,
     ) -> Result<ArtifactRef, Stop> {
         let input = (name, content_type, Digest::of(&data).to_string());
-        let step = self
-            .step(&format!("artifact:{name}"))
-            .kind(EntryKind::Artifact)
-            .input(&input);
+        let step = self.step(&format!("artifact:{name}")).kind(EntryKind::Artifact).input(&input);
         step.run(|_| async {
             let size = data.len() as u64;
-            let put = self
-                .leased
-                .put_artifact(name, content_type, data.clone())
-                .await?;
+            let put = self.leased.put_artifact(name, content_type, data.clone()).await?;
             // The control plane knows the artifact under this id for ever.
             put.id.parse::<ArtifactId>()?;
-            Ok(ArtifactRef {
-                id: put.id,
-                name: name.to_owned(),
-                digest: put.digest,
-                size,
-            })
+            Ok(ArtifactRef { id: put.id, name: name.to_owned(), digest: put.digest, size })
         })
         .await
     }

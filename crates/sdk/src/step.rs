@@ -27,21 +27,14 @@ pub struct Retry {
 impl Default for Retry {
     /// Three attempts, pausing a second and then two.
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            backoff: Duration::from_secs(1),
-            max_backoff: Duration::from_mins(1),
-        }
+        Self { attempts: 3, backoff: Duration::from_secs(1), max_backoff: Duration::from_mins(1) }
     }
 }
 
 impl Retry {
     /// One attempt.
-    pub const NONE: Self = Self {
-        attempts: 1,
-        backoff: Duration::ZERO,
-        max_backoff: Duration::ZERO,
-    };
+    pub const NONE: Self =
+        Self { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO };
 
     fn pause(&self, attempt: u32) -> Duration {
         let doubled = self.backoff.saturating_mul(1 << (attempt - 1).min(30));
@@ -180,21 +173,13 @@ impl Step {
         let mut number = 1;
         loop {
             let start = Instant::now();
-            let attempt = Attempt {
-                number,
-                idempotency_key: idempotency_key.clone(),
-            };
+            let attempt = Attempt { number, idempotency_key: idempotency_key.clone() };
             let result = work(attempt).await.and_then(|(value, usage)| {
                 let payload = encode(&self.name, &value)?;
                 Ok((value, usage, payload))
             });
             let duration = start.elapsed();
-            let finished = |status, usage| Finished {
-                status,
-                attempt: number,
-                duration,
-                usage,
-            };
+            let finished = |status, usage| Finished { status, attempt: number, duration, usage };
             match result {
                 Ok((value, usage, payload)) => {
                     return (Ok(value), finished(EntryStatus::Succeeded(payload), usage));
@@ -207,10 +192,7 @@ impl Step {
                 }
                 Err(failure) => {
                     let failure = failure.truncated();
-                    return (
-                        Err(failure.clone()),
-                        finished(EntryStatus::Failed(failure), None),
-                    );
+                    return (Err(failure.clone()), finished(EntryStatus::Failed(failure), None));
                 }
             }
         }

@@ -94,18 +94,12 @@ impl Worker {
 
     /// How many runs it executes at a time, at least 1.
     pub fn capacity(self, capacity: usize) -> Self {
-        Self {
-            capacity: capacity.max(1),
-            ..self
-        }
+        Self { capacity: capacity.max(1), ..self }
     }
 
     /// How long the steps that are being executed may go on when the worker is told to stop.
     pub fn drain_grace(self, drain_grace: Duration) -> Self {
-        Self {
-            drain_grace,
-            ..self
-        }
+        Self { drain_grace, ..self }
     }
 
     /// Who sees each execution of a step.
@@ -146,9 +140,7 @@ impl Worker {
         F: Fn(Context, Payload) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Payload, Stop>> + Send + 'static,
     {
-        self.interpreter = Some(Arc::new(move |context, input| {
-            Box::pin(code(context, input))
-        }));
+        self.interpreter = Some(Arc::new(move |context, input| Box::pin(code(context, input))));
         self
     }
 
@@ -207,10 +199,7 @@ where
                 bytes => serde_json::from_slice(bytes),
             };
             let input = input.map_err(|error| {
-                Stop::failed(
-                    "invalid_input",
-                    format!("the run's input does not fit: {error}"),
-                )
+                Stop::failed("invalid_input", format!("the run's input does not fit: {error}"))
             })?;
             let output = code(context, input).await?;
             let json = serde_json::to_vec(&output).map_err(|error| {
@@ -297,10 +286,7 @@ impl Shared {
         runs.close();
         tracing::info!("draining {} runs", runs.len());
         self.heartbeat.drain(false);
-        if tokio::time::timeout(self.settings.drain_grace, runs.wait())
-            .await
-            .is_err()
-        {
+        if tokio::time::timeout(self.settings.drain_grace, runs.wait()).await.is_err() {
             self.heartbeat.drain(true);
             // What is left only has to give its lease back; an unreachable control plane will find
             // out by itself.

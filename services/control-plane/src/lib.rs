@@ -1,1 +1,64 @@
-//! wiring
+//! The control-plane service: configuration and wiring. The use cases are in `tenure_server`.
+
+mod config;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+pub use config::Config;
+use tenure_server::{Service, Settings, SystemEntropy};
+use tenure_store::{Store, StoreError};
+use tokio_util::sync::CancellationToken;
+
+/// How often, and with which pause, an unreachable database is tried at the start.
+const OPEN: (u32, Duration) = (10, Duration::from_secs(2));
+
+/// Runs a control plane until `shutdown`; `ready` is told the address as soon as it listens.
+pub async fn serve(
+    config: Config,
+    ready: impl FnOnce(SocketAddr) + Send,
+    shutdown: CancellationToken,
+) -> anyhow::Result<()> {
+    // Several TLS back ends may be linked; this one is ours. A second call finds it in place.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let Some(store) = open(&config.database_url, &shutdown).await? else { return Ok(()) };
+    let settings = Settings {
+        lease_ttl: config.lease_ttl,
+        offer_ttl: config.lease_ttl.min(Settings::default().offer_ttl),
+        ..Settings::default()
+    };
+    let service = Service::new(store, Arc::new(SystemEntropy), settings);
+    for tenant in config.tenants {
+        service.ensure_tenant(tenant).await.context("could not create the tenants")?;
+    }
+    let listener = tenure_server::bind(config.listen).await?;
+    ready(listener.local_addr()?);
+    tenure_server::serve(service, listener, shutdown).await.context("serving ended")
+}
+
+/// Opens the store, trying again while the database is away; `None` if told to stop meanwhile.
+async fn open(url: &str, shutdown: &CancellationToken) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    let (attempts, pause) = OPEN;
+    for attempt in 1..=attempts {
+        match tenure_store::open(url).await {
+            Ok(store) => return Ok(Some(store)),
+            Err(error @ StoreError::Unavailable(_)) if attempt < attempts => {
+                tracing::warn!(
+                    "attempt {attempt} of {attempts}: {error}; trying again in {pause:?}"
+                );
+            }
+            Err(error) => {
+                return Err(error).context(
+                    "could not open the database; check --database-url and that it is running",
+                );
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.cancelled() => return Ok(None),
+        }
+    }
+    Ok(None)
+}

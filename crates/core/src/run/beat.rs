@@ -24,9 +24,7 @@ impl Run {
             after.attempts += 1;
             after.offers = 0;
         }
-        after.state = RunState::Running {
-            lease: lease.extended(now, ttl),
-        };
+        after.state = RunState::Running { lease: lease.extended(now, ttl) };
         Ok(after)
     }
 }

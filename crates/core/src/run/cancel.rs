@@ -22,10 +22,7 @@ impl Run {
             let what = "the reason of a cancel in bytes";
             return Err(Error::too_large(what, reason.len(), limits::MESSAGE));
         }
-        let cancelled = || RunState::Cancelled {
-            reason: reason.to_owned(),
-            at: now,
-        };
+        let cancelled = || RunState::Cancelled { reason: reason.to_owned(), at: now };
         Ok(match &self.state {
             RunState::Queued { .. } => {
                 let mut ended = self.to_rest(cancelled(), now);
@@ -34,14 +31,8 @@ impl Run {
             }
             RunState::Waiting { .. } => Some(self.to_rest(cancelled(), now)),
             RunState::Running { lease } if self.cancel.is_none() => {
-                let request = CancelRequest {
-                    reason: reason.to_owned(),
-                    force_at: now + grace,
-                };
-                let after = Self {
-                    cancel: Some(request),
-                    ..self.clone()
-                };
+                let request = CancelRequest { reason: reason.to_owned(), force_at: now + grace };
+                let after = Self { cancel: Some(request), ..self.clone() };
                 let effects = vec![Effect::WakeOwner(lease.worker), Effect::WakeWatchers];
                 Some(Transition::of(self, after, effects, now))
             }

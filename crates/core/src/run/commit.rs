@@ -99,11 +99,7 @@ impl Run {
         }
         if commit.records.len() > limits::COMMIT_ENTRIES {
             let what = "the number of entries in one commit";
-            return Err(Error::too_large(
-                what,
-                commit.records.len(),
-                limits::COMMIT_ENTRIES,
-            ));
+            return Err(Error::too_large(what, commit.records.len(), limits::COMMIT_ENTRIES));
         }
         let last = next - 1 + commit.records.len() as u64;
         if last > limits::JOURNAL_ENTRIES {
@@ -125,10 +121,7 @@ impl Run {
             // A run that was going to rest or come back anyway is cancelled instead.
             (
                 Some(_),
-                Outcome::Fail {
-                    retry_after: Some(_),
-                    ..
-                }
+                Outcome::Fail { retry_after: Some(_), .. }
                 | Outcome::Suspend { .. }
                 | Outcome::Block(_)
                 | Outcome::Release,
@@ -140,23 +133,15 @@ impl Run {
                 let output = output.checked(format!("the output of {}", self.id))?;
                 Ok(self.to_rest(RunState::Succeeded { output, at: now }, now))
             }
-            Outcome::Fail {
-                retry_after: Some(pause),
-                ..
-            } if self.attempts < self.max_attempts => Ok(self.to_queue(now + pause, now)),
-            Outcome::Fail { failure, .. } => Ok(self.to_rest(
-                RunState::Failed {
-                    failure: failure.truncated(),
-                    at: now,
-                },
-                now,
-            )),
-            Outcome::Suspend { inbox } if inbox == self.inbox => Ok(self.to_rest(
-                RunState::Waiting {
-                    reason: WaitReason::Inbox,
-                },
-                now,
-            )),
+            Outcome::Fail { retry_after: Some(pause), .. } if self.attempts < self.max_attempts => {
+                Ok(self.to_queue(now + pause, now))
+            }
+            Outcome::Fail { failure, .. } => {
+                Ok(self.to_rest(RunState::Failed { failure: failure.truncated(), at: now }, now))
+            }
+            Outcome::Suspend { inbox } if inbox == self.inbox => {
+                Ok(self.to_rest(RunState::Waiting { reason: WaitReason::Inbox }, now))
+            }
             Outcome::Suspend { inbox } => Err(Error::wrong_state(format!(
                 "{} has {} inbox entries and the worker has seen {inbox}; read them before suspending",
                 self.id, self.inbox
@@ -171,10 +156,7 @@ impl Run {
                     let reason = cancel.reason.clone();
                     Ok(self.to_rest(RunState::Cancelled { reason, at: now }, now))
                 }
-                None => Err(Error::wrong_state(format!(
-                    "nobody asked to cancel {}",
-                    self.id
-                ))),
+                None => Err(Error::wrong_state(format!("nobody asked to cancel {}", self.id))),
             },
         }
     }

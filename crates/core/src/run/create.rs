@@ -33,11 +33,19 @@ pub struct NewRun {
     pub max_attempts: Option<u32>,
 }
 
+impl NewRun {
+    /// What it is made of, if that is within its limits.
+    pub fn checked(mut self) -> Result<Self> {
+        check_labels(&self.labels)?;
+        self.input = self.input.checked("the input of the run")?;
+        Ok(self)
+    }
+}
+
 impl Run {
     /// A new run, ready at once.
     pub fn create(new: NewRun, now: Timestamp) -> Result<Transition> {
-        check_labels(&new.labels)?;
-        let input = new.input.checked("the input of the run")?;
+        let new = new.checked()?;
         let run = Self {
             id: new.id,
             tenant: new.tenant,
@@ -59,41 +67,19 @@ impl Run {
             created_at: now,
             updated_at: now,
         };
-        let open = Effect::Open {
-            input,
-            labels: new.labels,
-        };
-        let effects = vec![
-            open,
-            Effect::Enqueue { ready_at: now },
-            Effect::WakeWatchers,
-        ];
-        Ok(Transition {
-            before: None,
-            run,
-            effects,
-        })
+        let open = Effect::Open { input: new.input, labels: new.labels };
+        let effects = vec![open, Effect::Enqueue { ready_at: now }, Effect::WakeWatchers];
+        Ok(Transition { before: None, run, effects })
     }
 }
 
 fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
     if labels.len() > limits::LABELS {
-        return Err(Error::too_large(
-            "the number of labels",
-            labels.len(),
-            limits::LABELS,
-        ));
+        return Err(Error::too_large("the number of labels", labels.len(), limits::LABELS));
     }
-    match labels
-        .iter()
-        .flat_map(|(key, value)| [key, value])
-        .find(|text| text.len() > limits::NAME)
+    match labels.iter().flat_map(|(key, value)| [key, value]).find(|text| text.len() > limits::NAME)
     {
-        Some(text) => Err(Error::too_large(
-            "a label in bytes",
-            text.len(),
-            limits::NAME,
-        )),
+        Some(text) => Err(Error::too_large("a label in bytes", text.len(), limits::NAME)),
         None => Ok(()),
     }
 }

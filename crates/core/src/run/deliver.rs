@@ -37,29 +37,17 @@ impl Run {
     ) -> Result<Transition> {
         let number = self.inbox + 1;
         let payload = payload.checked(format!("the payload of signal `{name}`"))?;
-        let item = InboxItem {
-            number,
-            source,
-            name,
-            payload,
-            at: now,
-        };
-        let counted = Self {
-            inbox: number,
-            ..self.clone()
-        };
+        let item = InboxItem { number, source, name, payload, at: now };
+        let counted = Self { inbox: number, ..self.clone() };
         let mut delivered = match &self.state {
-            RunState::Waiting {
-                reason: WaitReason::Inbox,
-            } => counted.to_queue(now, now),
+            RunState::Waiting { reason: WaitReason::Inbox } => counted.to_queue(now, now),
             RunState::Running { lease } => {
                 let effects = vec![Effect::WakeOwner(lease.worker)];
                 Transition::of(self, counted, effects, now)
             }
-            RunState::Queued { .. }
-            | RunState::Waiting {
-                reason: WaitReason::Blocked(_),
-            } => Transition::of(self, counted, Vec::new(), now),
+            RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Blocked(_) } => {
+                Transition::of(self, counted, Vec::new(), now)
+            }
             RunState::Succeeded { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => {
                 let (id, state) = (self.id, self.state.name());
                 return Err(Error::wrong_state(format!(

@@ -14,21 +14,14 @@ impl Run {
     /// due, which is how a sweep that read an old row finds out.
     pub fn expire(&self, now: Timestamp) -> Option<Transition> {
         let lease = self.lease_held()?;
-        let forced = self
-            .cancel
-            .as_ref()
-            .is_some_and(|cancel| cancel.force_at <= now);
+        let forced = self.cancel.as_ref().is_some_and(|cancel| cancel.force_at <= now);
         if !forced && !lease.expired(now) {
             return None;
         }
         let mut ended = match &self.cancel {
-            Some(cancel) => self.to_rest(
-                RunState::Cancelled {
-                    reason: cancel.reason.clone(),
-                    at: now,
-                },
-                now,
-            ),
+            Some(cancel) => {
+                self.to_rest(RunState::Cancelled { reason: cancel.reason.clone(), at: now }, now)
+            }
             None => self.lose_lease(lease.started, now),
         };
         ended.effects.push(Effect::WakeOwner(lease.worker));
@@ -52,15 +45,9 @@ impl Run {
         let why = if self.attempts >= self.max_attempts {
             format!("its worker was lost in each of {} attempts", self.attempts)
         } else if self.stalled >= limits::MAX_STALLED {
-            format!(
-                "its worker was lost {} times in a row without a new entry",
-                self.stalled
-            )
+            format!("its worker was lost {} times in a row without a new entry", self.stalled)
         } else if self.offers >= limits::MAX_OFFERS {
-            format!(
-                "{} offers in a row were not taken up by the worker they went to",
-                self.offers
-            )
+            format!("{} offers in a row were not taken up by the worker they went to", self.offers)
         } else {
             return None;
         };

@@ -27,30 +27,12 @@ impl Run {
             | RunState::Succeeded { .. }
             | RunState::Failed { .. }
             | RunState::Cancelled { .. } => {
-                return Err(Error::wrong_state(format!(
-                    "{} is not ready to be leased",
-                    self.id
-                )));
+                return Err(Error::wrong_state(format!("{} is not ready to be leased", self.id)));
             }
         }
         let epoch = self.epoch + 1;
-        let lease = Lease {
-            id,
-            epoch,
-            worker,
-            until: now + offer_ttl,
-            started: false,
-        };
-        let after = Self {
-            state: RunState::Running { lease },
-            epoch,
-            ..self.clone()
-        };
-        Ok(Transition::of(
-            self,
-            after,
-            vec![Effect::Dequeue, Effect::WakeWatchers],
-            now,
-        ))
+        let lease = Lease { id, epoch, worker, until: now + offer_ttl, started: false };
+        let after = Self { state: RunState::Running { lease }, epoch, ..self.clone() };
+        Ok(Transition::of(self, after, vec![Effect::Dequeue, Effect::WakeWatchers], now))
     }
 }

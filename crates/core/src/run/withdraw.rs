@@ -10,10 +10,7 @@ impl Run {
     /// Takes back the offer `id` that its poller did not stay to receive, at no cost to the run.
     pub fn withdraw(&self, id: LeaseId, now: Timestamp) -> Result<Transition> {
         if self.lease_of(id)?.started {
-            return Err(Error::wrong_state(format!(
-                "{} has been taken up by its worker",
-                self.id
-            )));
+            return Err(Error::wrong_state(format!("{} has been taken up by its worker", self.id)));
         }
         Ok(self.to_queue(now, now))
     }

@@ -37,10 +37,8 @@ pub fn version(agent: &Name, version: &Version) -> v1::Version {
 
 /// An alias on the agent with this name, as the wire says it.
 pub fn alias(agent: &Name, alias: Alias) -> v1::Alias {
-    let target = |target: AliasTarget| v1::AliasTarget {
-        version: target.version,
-        weight: target.weight,
-    };
+    let target =
+        |target: AliasTarget| v1::AliasTarget { version: target.version, weight: target.weight };
     v1::Alias {
         agent: agent.to_string(),
         name: alias.name.to_string(),
@@ -50,10 +48,8 @@ pub fn alias(agent: &Name, alias: Alias) -> v1::Alias {
 
 /// The targets of an alias from the wire.
 pub fn targets(targets: Vec<v1::AliasTarget>) -> Vec<AliasTarget> {
-    let target = |target: v1::AliasTarget| AliasTarget {
-        version: target.version,
-        weight: target.weight,
-    };
+    let target =
+        |target: v1::AliasTarget| AliasTarget { version: target.version, weight: target.weight };
     targets.into_iter().map(target).collect()
 }
 

@@ -23,9 +23,7 @@ pub fn timestamp(at: Timestamp) -> pbjson_types::Timestamp {
 
 fn timestamp_in(at: Option<&pbjson_types::Timestamp>) -> Timestamp {
     let micros = |at: &pbjson_types::Timestamp| {
-        at.seconds
-            .saturating_mul(1_000_000)
-            .saturating_add(i64::from(at.nanos) / 1_000)
+        at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos) / 1_000)
     };
     Timestamp::from_micros(at.map_or(0, micros))
 }
@@ -43,70 +41,33 @@ pub fn duration_in(field: &str, duration: Option<pbjson_types::Duration>) -> Res
     let Some(duration) = duration else {
         return Ok(Duration::ZERO);
     };
-    match (
-        u64::try_from(duration.seconds),
-        u32::try_from(duration.nanos),
-    ) {
+    match (u64::try_from(duration.seconds), u32::try_from(duration.nanos)) {
         (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Ok(Duration::new(seconds, nanos)),
-        _ => Err(Error::invalid(format!(
-            "{field} is not a duration of zero or more"
-        ))),
+        _ => Err(Error::invalid(format!("{field} is not a duration of zero or more"))),
     }
 }
 
 /// A payload, as the wire says it.
 pub fn payload(payload: Payload) -> v1::Payload {
-    let Payload {
-        content_type,
-        encoding,
-        data,
-    } = payload;
-    v1::Payload {
-        content_type,
-        encoding,
-        data,
-    }
+    let Payload { content_type, encoding, data } = payload;
+    v1::Payload { content_type, encoding, data }
 }
 
 /// A payload from the wire; left out, it is empty.
 pub fn payload_in(payload: Option<v1::Payload>) -> Payload {
-    let v1::Payload {
-        content_type,
-        encoding,
-        data,
-    } = payload.unwrap_or_default();
-    Payload {
-        content_type,
-        encoding,
-        data,
-    }
+    let v1::Payload { content_type, encoding, data } = payload.unwrap_or_default();
+    Payload { content_type, encoding, data }
 }
 
 /// A failure, as the wire says it.
 pub fn failure(failure: Failure) -> v1::Failure {
-    let Failure {
-        code,
-        message,
-        retryable,
-    } = failure;
-    v1::Failure {
-        code,
-        message,
-        retryable,
-    }
+    let Failure { code, message, retryable } = failure;
+    v1::Failure { code, message, retryable }
 }
 
 pub(super) fn failure_in(failure: v1::Failure) -> Failure {
-    let v1::Failure {
-        code,
-        message,
-        retryable,
-    } = failure;
-    Failure {
-        code,
-        message,
-        retryable,
-    }
+    let v1::Failure { code, message, retryable } = failure;
+    Failure { code, message, retryable }
 }
 
 /// What was consumed, as the wire says it.
@@ -209,9 +170,7 @@ fn kind(kind: EntryKind) -> v1::EntryKind {
 }
 
 fn kind_in(wire: v1::EntryKind) -> Option<EntryKind> {
-    EntryKind::ALL
-        .into_iter()
-        .find(|known| kind(*known) == wire)
+    EntryKind::ALL.into_iter().find(|known| kind(*known) == wire)
 }
 
 #[cfg(test)]
@@ -222,19 +181,13 @@ mod tests {
     fn times_before_1970_and_after_keep_their_microseconds() {
         for micros in [-1, 0, 1, 1_700_000_000_123_456] {
             let wire = timestamp(Timestamp::from_micros(micros));
-            assert_eq!(
-                wire.seconds * 1_000_000 + i64::from(wire.nanos) / 1_000,
-                micros
-            );
+            assert_eq!(wire.seconds * 1_000_000 + i64::from(wire.nanos) / 1_000, micros);
         }
     }
 
     #[test]
     fn a_record_comes_back_from_the_wire() {
-        for (kind, status) in EntryKind::ALL
-            .into_iter()
-            .zip([true, false].into_iter().cycle())
-        {
+        for (kind, status) in EntryKind::ALL.into_iter().zip([true, false].into_iter().cycle()) {
             let status = if status {
                 EntryStatus::Succeeded(Payload::json("1"))
             } else {
@@ -247,11 +200,7 @@ mod tests {
                 input: Some(Digest::of("input")),
                 attempt: 2,
                 duration: Duration::from_micros(1_500_001),
-                usage: Some(Usage {
-                    model: "m".into(),
-                    input_tokens: 7,
-                    ..Usage::default()
-                }),
+                usage: Some(Usage { model: "m".into(), input_tokens: 7, ..Usage::default() }),
             };
             assert_eq!(record_in(record(sent.clone())).unwrap(), sent);
         }
@@ -267,41 +216,11 @@ mod tests {
             ..v1::Record::default()
         };
         let wrong: [(&str, v1::Record); 5] = [
-            (
-                "not a journal key",
-                v1::Record {
-                    key: "a b".into(),
-                    ..good.clone()
-                },
-            ),
-            (
-                "kind is missing",
-                v1::Record {
-                    kind: 0,
-                    ..good.clone()
-                },
-            ),
-            (
-                "kind is missing or unknown",
-                v1::Record {
-                    kind: 99,
-                    ..good.clone()
-                },
-            ),
-            (
-                "status is missing",
-                v1::Record {
-                    status: None,
-                    ..good.clone()
-                },
-            ),
-            (
-                "a digest has 32 bytes",
-                v1::Record {
-                    input_digest: "x".into(),
-                    ..good.clone()
-                },
-            ),
+            ("not a journal key", v1::Record { key: "a b".into(), ..good.clone() }),
+            ("kind is missing", v1::Record { kind: 0, ..good.clone() }),
+            ("kind is missing or unknown", v1::Record { kind: 99, ..good.clone() }),
+            ("status is missing", v1::Record { status: None, ..good.clone() }),
+            ("a digest has 32 bytes", v1::Record { input_digest: "x".into(), ..good.clone() }),
         ];
         for (problem, record) in wrong {
             let error = record_in(record).unwrap_err();

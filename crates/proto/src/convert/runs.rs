@@ -26,13 +26,8 @@ pub fn run(run: Run, agent: &Name, input: Payload, labels: BTreeMap<String, Stri
         ..v1::Run::default()
     };
     match run.state {
-        RunState::Queued { .. }
-        | RunState::Waiting {
-            reason: WaitReason::Inbox,
-        } => {}
-        RunState::Waiting {
-            reason: WaitReason::Blocked(why),
-        } => wire.failure = Some(failure(why)),
+        RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Inbox } => {}
+        RunState::Waiting { reason: WaitReason::Blocked(why) } => wire.failure = Some(failure(why)),
         RunState::Running { lease } => wire.worker = lease.worker.to_string(),
         RunState::Succeeded { output, at } => {
             wire.output = some_payload(output);
@@ -68,9 +63,7 @@ fn state(name: StateName) -> v1::RunState {
 /// The states of a filter from the wire.
 pub fn states_in(states: &[i32]) -> Result<Vec<StateName>> {
     let known = |number: &i32| {
-        let found = StateName::ALL
-            .into_iter()
-            .find(|name| i32::from(state(*name)) == *number);
+        let found = StateName::ALL.into_iter().find(|name| i32::from(state(*name)) == *number);
         found.ok_or_else(|| Error::invalid(format!("states: there is no run state {number}")))
     };
     states.iter().map(known).collect()

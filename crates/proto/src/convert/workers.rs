@@ -13,11 +13,7 @@ pub fn commit_in(request: v1::CommitRequest) -> Result<Commit> {
     Ok(Commit {
         lease: request.lease.parse()?,
         expected_seq: request.expected_seq,
-        records: request
-            .records
-            .into_iter()
-            .map(record_in)
-            .collect::<Result<_>>()?,
+        records: request.records.into_iter().map(record_in).collect::<Result<_>>()?,
         outcome: request.outcome.map(outcome_in).transpose()?,
         digest,
     })
@@ -35,9 +31,7 @@ pub fn outcome_in(outcome: v1::Outcome) -> Result<Outcome> {
                 pause => Some(duration_in("outcome.fail.retry_after", pause)?),
             },
         },
-        Wire::Suspend(suspend) => Outcome::Suspend {
-            inbox: suspend.inbox,
-        },
+        Wire::Suspend(suspend) => Outcome::Suspend { inbox: suspend.inbox },
         Wire::Block(why) => Outcome::Block(failure_in(why)),
         Wire::Release(v1::Release {}) => Outcome::Release,
         Wire::Cancelled(v1::Cancelled {}) => Outcome::Cancelled,

@@ -53,15 +53,7 @@ impl Shared {
             standing: standing.clone(),
         };
         let observer = self.settings.observer.clone();
-        Leased::new(
-            &wire,
-            history,
-            spec,
-            client,
-            standing,
-            committer.start(),
-            observer,
-        )
+        Leased::new(&wire, history, spec, client, standing, committer.start(), observer)
     }
 
     /// Runs the code until it ends or has to stop, and commits the outcome.
@@ -69,31 +61,21 @@ impl Shared {
         let Some(code) = self.code_for(&leased) else {
             let agent = &leased.agent;
             let message = format!("no worker of the run's pool has code for agent `{agent}`");
-            return end(
-                &leased,
-                Outcome::Block(failure(Failure::permanent("no_code", message))),
-            )
-            .await;
+            return end(&leased, Outcome::Block(failure(Failure::permanent("no_code", message))))
+                .await;
         };
         let code = code(Context::new(leased.clone()), input);
-        let result = match AssertUnwindSafe(supervise(&leased, code))
-            .catch_unwind()
-            .await
-        {
+        let result = match AssertUnwindSafe(supervise(&leased, code)).catch_unwind().await {
             Ok(result) => result,
-            Err(_) => Err(Stop::failed(
-                "panic",
-                "the code of the run panicked; see its worker's log",
-            )),
+            Err(_) => {
+                Err(Stop::failed("panic", "the code of the run panicked; see its worker's log"))
+            }
         };
         let checked = result.and_then(|output| Ok(output.checked("the output of the run")?));
         match checked {
             Ok(output) => end(&leased, Outcome::Succeed(convert::payload(output))).await,
             Err(Stop::Failed(why)) => {
-                let fail = v1::Fail {
-                    failure: Some(failure(why)),
-                    retry_after: None,
-                };
+                let fail = v1::Fail { failure: Some(failure(why)), retry_after: None };
                 end(&leased, Outcome::Fail(fail)).await;
             }
             Err(Stop::Blocked(why)) => end(&leased, Outcome::Block(failure(why))).await,
@@ -104,10 +86,7 @@ impl Shared {
     }
 
     fn code_for(&self, leased: &Leased) -> Option<&Code> {
-        self.settings
-            .agents
-            .get(&leased.agent)
-            .or(self.settings.interpreter.as_ref())
+        self.settings.agents.get(&leased.agent).or(self.settings.interpreter.as_ref())
     }
 }
 
@@ -196,10 +175,8 @@ impl Specs {
         if let Some(spec) = known.get(digest) {
             return Ok(spec.clone());
         }
-        let request = v1::GetSpecRequest {
-            tenant: client.tenant().to_string(),
-            digest: digest.to_owned(),
-        };
+        let request =
+            v1::GetSpecRequest { tenant: client.tenant().to_string(), digest: digest.to_owned() };
         let get = || {
             let (mut workers, request) = (client.workers(), request.clone());
             async move { workers.get_spec(request).await }

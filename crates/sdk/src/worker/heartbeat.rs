@@ -47,10 +47,7 @@ impl Drop for Hold {
     fn drop(&mut self) {
         let mut held = self.leases.lock();
         // The run may have been leased to us again meanwhile: that is another lease.
-        if held
-            .get(&self.run)
-            .is_some_and(|held| held.lease == self.lease)
-        {
+        if held.get(&self.run).is_some_and(|held| held.lease == self.lease) {
             held.remove(&self.run);
         }
     }
@@ -76,37 +73,21 @@ impl Heartbeat {
             .name("tenure-heartbeat".into())
             .spawn(move || runtime.block_on(beat_until(&client, &beating, ended)))
             .map_err(Error::internal)?;
-        Ok(Self {
-            leases,
-            _alive: alive,
-        })
+        Ok(Self { leases, _alive: alive })
     }
 
     /// Says whose heartbeats these are.
     pub(crate) fn speak_for(&self, worker: WorkerId) {
-        *self
-            .leases
-            .worker
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Some(worker);
+        *self.leases.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
     }
 
     /// Keeps this lease alive from now on, and tells `standing` the news about it.
     pub(crate) fn hold(&self, leased: &v1::LeasedRun, ttl: Duration, standing: Standing) -> Hold {
         let (run, lease) = (leased.run.clone(), leased.lease.clone());
-        let held = Held {
-            lease: lease.clone(),
-            ttl,
-            standing,
-            beaten: Instant::now(),
-        };
+        let held = Held { lease: lease.clone(), ttl, standing, beaten: Instant::now() };
         self.leases.lock().insert(run.clone(), held);
         self.leases.added.notify_one();
-        Hold {
-            leases: self.leases.clone(),
-            run,
-            lease,
-        }
+        Hold { leases: self.leases.clone(), run, lease }
     }
 
     /// Tells all runs that the worker is going away, at their next step boundary or at once.
@@ -136,9 +117,7 @@ async fn beat_for_ever(client: &Client, leases: &Leases) {
             continue;
         };
         let sent = Instant::now();
-        let beats = requests
-            .into_iter()
-            .map(|request| beat(client, leases, request, every, sent));
+        let beats = requests.into_iter().map(|request| beat(client, leases, request, every, sent));
         let all_well = join_all(beats).await.into_iter().all(|well| well);
         mark_stale(leases);
         if !all_well {
@@ -165,12 +144,8 @@ fn requests(client: &Client, leases: &Leases) -> Vec<v1::HeartbeatRequest> {
             cancel_requested: state.cancelled,
         }
     };
-    let all: Vec<v1::HeldLease> = leases
-        .lock()
-        .iter()
-        .filter(|(_, held)| !held.standing.get().lost)
-        .map(lease)
-        .collect();
+    let all: Vec<v1::HeldLease> =
+        leases.lock().iter().filter(|(_, held)| !held.standing.get().lost).map(lease).collect();
     let request = |leases: &[v1::HeldLease]| v1::HeartbeatRequest {
         tenant: client.tenant().to_string(),
         worker: worker.map(|id| id.to_string()).unwrap_or_default(),
@@ -212,10 +187,7 @@ async fn beat(
 fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, sent: Instant) {
     let mut all = leases.lock();
     for lease in beaten {
-        if let Some(held) = all
-            .get_mut(&lease.run)
-            .filter(|held| held.lease == lease.lease)
-        {
+        if let Some(held) = all.get_mut(&lease.run).filter(|held| held.lease == lease.lease) {
             held.beaten = held.beaten.max(sent);
         }
     }

@@ -116,9 +116,7 @@ impl Committer {
             lease: self.lease.clone(),
             expected_seq: self.next_seq,
             records: records.into_iter().map(convert::record).collect(),
-            outcome: outcome.map(|outcome| v1::Outcome {
-                outcome: Some(outcome),
-            }),
+            outcome: outcome.map(|outcome| v1::Outcome { outcome: Some(outcome) }),
         };
         let send = || {
             let (mut workers, request) = (self.client.workers(), request.clone());

@@ -48,11 +48,15 @@ pub(crate) struct Executing<'a> {
     key: Key,
 }
 
+impl Executing<'_> {
+    /// The step has ended and its result is durable.
+    pub(crate) fn recorded(self) {
+        self.leased.observer.after_step(self.leased.run, &self.key, self.leased.epoch);
+    }
+}
+
 impl Drop for Executing<'_> {
     fn drop(&mut self) {
-        self.leased
-            .observer
-            .after_step(self.leased.run, &self.key, self.leased.epoch);
         self.leased.activity.send_modify(|activity| {
             activity.executing -= 1;
             activity.changes += 1;
@@ -69,9 +73,7 @@ pub(crate) struct Inbox<'a> {
 impl Inbox<'_> {
     /// Returns when the engine has been given something that was not there before.
     pub(crate) async fn changed(&mut self) -> Result<(), Stop> {
-        self.leased
-            .activity
-            .send_modify(|activity| activity.changes += 1);
+        self.leased.activity.send_modify(|activity| activity.changes += 1);
         self.received.changed().await.map_err(|_| Stop::LeaseLost)
     }
 }
@@ -116,17 +118,12 @@ impl Leased {
 
     /// Waits until a step may be executed, and says that one is.
     pub(crate) async fn enter(&self, key: &Key) -> Executing<'_> {
-        self.standing
-            .until(|state| !state.draining && !state.stale)
-            .await;
+        self.standing.until(|state| !state.draining && !state.stale).await;
         self.activity.send_modify(|activity| {
             activity.executing += 1;
             activity.changes += 1;
         });
-        let executing = Executing {
-            leased: self,
-            key: key.clone(),
-        };
+        let executing = Executing { leased: self, key: key.clone() };
         self.observer.before_step(self.run, key, self.epoch).await;
         executing
     }
@@ -138,10 +135,7 @@ impl Leased {
 
     /// What waits for more to arrive; ask before looking.
     pub(crate) fn inbox(&self) -> Inbox<'_> {
-        Inbox {
-            leased: self,
-            received: self.received.subscribe(),
-        }
+        Inbox { leased: self, received: self.received.subscribe() }
     }
 
     /// Keeps bytes as an artifact of the run.

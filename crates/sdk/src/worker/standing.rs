@@ -6,10 +6,7 @@ use tokio::sync::watch;
 
 /// What the run's task is told. Everything only ever moves one way, except `stale`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "independent facts, in any combination"
-)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub(crate) struct State {
     /// Another worker owns the run.
     pub(crate) lost: bool,

@@ -1,0 +1,77 @@
+//! gRPC: decode, call, encode. No handler decides anything.
+
+mod agents;
+mod runs;
+mod tenants;
+mod workers;
+
+use std::sync::Arc;
+
+use tenure_core::{Error, ErrorKind, Name, limits};
+use tenure_proto::v1::agent_service_server::AgentServiceServer;
+use tenure_proto::v1::run_service_server::RunServiceServer;
+use tenure_proto::v1::tenant_service_server::TenantServiceServer;
+use tenure_proto::v1::worker_service_server::WorkerServiceServer;
+use tenure_proto::{DESCRIPTORS, status};
+use tokio_util::sync::CancellationToken;
+use tonic::Status;
+use tonic::service::Routes;
+
+use crate::service::Service;
+
+/// What every handler has: the use cases, and the sign to let go of held calls.
+#[derive(Clone)]
+struct Api {
+    service: Arc<Service>,
+    shutdown: CancellationToken,
+}
+
+/// All services, with health and reflection.
+pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken) -> Routes {
+    let api = Api { service: service.clone(), shutdown: shutdown.clone() };
+    let (reporter, health) = tonic_health::server::health_reporter();
+    reporter.set_serving::<RunServiceServer<Api>>().await;
+    reporter.set_serving::<WorkerServiceServer<Api>>().await;
+    let runs = RunServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
+    let workers =
+        WorkerServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
+    let mut routes = Routes::new(TenantServiceServer::new(api.clone()))
+        .add_service(AgentServiceServer::new(api))
+        .add_service(runs)
+        .add_service(workers)
+        .add_service(health);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(DESCRIPTORS)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1();
+    match reflection {
+        Ok(reflection) => routes = routes.add_service(reflection),
+        Err(error) => tracing::error!(%error, "serving without reflection"),
+    }
+    routes
+}
+
+impl Api {
+    /// The status that answers an error. What only the log may hold goes there, under an id that
+    /// the client gets as well.
+    fn refuse(&self, error: &Error) -> Status {
+        let mut status = status::to_status(error);
+        if let Some(context) = error.context() {
+            let id = format!("{:016x}", self.service.entropy().random());
+            if error.kind() == ErrorKind::Internal {
+                tracing::error!(request = id, "internal error: {context}");
+            } else {
+                tracing::warn!(request = id, "{}: {context}", error.message());
+            }
+            if let Ok(id) = id.parse() {
+                status.metadata_mut().insert("x-request-id", id);
+            }
+        }
+        status
+    }
+}
+
+/// A name in a request, with the field named if it is not one.
+fn name(field: &str, text: &str) -> Result<Name, Error> {
+    text.parse().map_err(|error| Error::invalid(format!("{field}: {error}")))
+}

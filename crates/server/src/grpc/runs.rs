@@ -1,0 +1,183 @@
+use std::pin::Pin;
+
+use futures::{Stream, StreamExt as _};
+use prost::Message as _;
+use tenure_core::{Digest, Error, RunId};
+use tenure_proto::v1::run_service_server::RunService;
+use tenure_proto::{convert, v1};
+use tenure_store::FullRun;
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Api, name};
+use crate::page;
+use crate::service::{CreateRun, RunEvent};
+
+fn run(full: FullRun) -> v1::Run {
+    convert::run(full.run, &full.agent, full.input, full.labels)
+}
+
+#[async_trait]
+impl RunService for Api {
+    async fn create_run(
+        &self,
+        request: Request<v1::CreateRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        let request = request.into_inner();
+        let created = async {
+            let digest = Digest::of(request.encode_to_vec());
+            let key = request.idempotency_key;
+            let create = CreateRun {
+                tenant: name("tenant", &request.tenant)?,
+                agent: name("agent", &request.agent)?,
+                version: request.version,
+                input: convert::payload_in(request.input),
+                labels: request.labels,
+                idempotency: (!key.is_empty()).then_some((key, digest)),
+                max_attempts: (request.max_attempts > 0).then_some(request.max_attempts),
+            };
+            self.service.create_run(create).await
+        };
+        created.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+    }
+
+    async fn get_run(
+        &self,
+        request: Request<v1::GetRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        let request = request.into_inner();
+        let found = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.get_run(&tenant, request.run.parse()?).await
+        };
+        found.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+    }
+
+    async fn list_runs(
+        &self,
+        request: Request<v1::ListRunsRequest>,
+    ) -> Result<Response<v1::ListRunsResponse>, Status> {
+        let request = request.into_inner();
+        let listed = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let agent = match &*request.agent {
+                "" => None,
+                some => Some(name("agent", some)?),
+            };
+            let states = convert::states_in(&request.states)?;
+            let size = page::size(request.page_size);
+            let before: Option<RunId> = page::after(&request.page_token)?;
+            let service = &self.service;
+            let found =
+                service.list_runs(&tenant, agent.as_ref(), states, before, size + 1).await?;
+            Ok(page::cut(found, size, |full| full.run.id.to_string()))
+        };
+        let (runs, next_page_token) = listed.await.map_err(|error: Error| self.refuse(&error))?;
+        let runs = runs.into_iter().map(run).collect();
+        Ok(Response::new(v1::ListRunsResponse { runs, next_page_token }))
+    }
+
+    async fn cancel_run(
+        &self,
+        request: Request<v1::CancelRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        let request = request.into_inner();
+        let cancelled = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.cancel_run(&tenant, request.run.parse()?, request.reason).await
+        };
+        cancelled.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+    }
+
+    async fn signal_run(
+        &self,
+        request: Request<v1::SignalRunRequest>,
+    ) -> Result<Response<v1::SignalRunResponse>, Status> {
+        let request = request.into_inner();
+        let signalled = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let signal = name("name", &request.name)?;
+            let payload = convert::payload_in(request.payload);
+            let (run, id) = (request.run.parse()?, &request.request_id);
+            self.service.signal_run(&tenant, run, signal, payload, id).await
+        };
+        let delivered = signalled.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(v1::SignalRunResponse { delivered }))
+    }
+
+    type WatchRunStream =
+        Pin<Box<dyn Stream<Item = Result<v1::WatchRunResponse, Status>> + Send + 'static>>;
+
+    async fn watch_run(
+        &self,
+        request: Request<v1::WatchRunRequest>,
+    ) -> Result<Response<Self::WatchRunStream>, Status> {
+        let request = request.into_inner();
+        let watched = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.watch_run(&tenant, request.run.parse()?, request.after_seq).await
+        };
+        let events = watched.await.map_err(|error| self.refuse(&error))?;
+        let api = self.clone();
+        let events = events.map(move |event| match event {
+            Ok(event) => Ok(v1::WatchRunResponse { event: Some(watched_event(event)) }),
+            Err(error) => Err(api.refuse(&error)),
+        });
+        // An endless stream would hold up the shutdown for ever.
+        let events = events.take_until(self.shutdown.clone().cancelled_owned());
+        Ok(Response::new(Box::pin(events)))
+    }
+
+    async fn list_entries(
+        &self,
+        request: Request<v1::ListEntriesRequest>,
+    ) -> Result<Response<v1::ListEntriesResponse>, Status> {
+        let request = request.into_inner();
+        let listed = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let limit = match request.page_size {
+                0 => usize::MAX,
+                some => usize::try_from(some).unwrap_or(usize::MAX),
+            };
+            let (run, after) = (request.run.parse()?, request.after_seq);
+            self.service.list_entries(&tenant, run, after, limit).await
+        };
+        let page = listed.await.map_err(|error| self.refuse(&error))?;
+        let entries = page.entries.into_iter().map(convert::entry).collect();
+        Ok(Response::new(v1::ListEntriesResponse { entries, more: page.more }))
+    }
+
+    async fn list_artifacts(
+        &self,
+        request: Request<v1::ListArtifactsRequest>,
+    ) -> Result<Response<v1::ListArtifactsResponse>, Status> {
+        let request = request.into_inner();
+        let listed = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.list_artifacts(&tenant, request.run.parse()?).await
+        };
+        let rows = listed.await.map_err(|error| self.refuse(&error))?;
+        let artifacts = rows.into_iter().map(|row| convert::artifact(row.artifact, row.size));
+        Ok(Response::new(v1::ListArtifactsResponse { artifacts: artifacts.collect() }))
+    }
+
+    async fn get_artifact(
+        &self,
+        request: Request<v1::GetArtifactRequest>,
+    ) -> Result<Response<v1::Artifact>, Status> {
+        let request = request.into_inner();
+        let found = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.get_artifact(&tenant, request.run.parse()?, &request.name).await
+        };
+        let artifact = found.await.map_err(|error| self.refuse(&error))?;
+        let size = artifact.data.len() as u64;
+        Ok(Response::new(convert::artifact(artifact, size)))
+    }
+}
+
+fn watched_event(event: RunEvent) -> v1::watch_run_response::Event {
+    match event {
+        RunEvent::Run(full) => v1::watch_run_response::Event::Run(run(*full)),
+        RunEvent::Entry(entry) => v1::watch_run_response::Event::Entry(convert::entry(*entry)),
+    }
+}

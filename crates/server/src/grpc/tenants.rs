@@ -1,0 +1,50 @@
+use tenure_core::Error;
+use tenure_proto::v1::tenant_service_server::TenantService;
+use tenure_proto::{convert, v1};
+use tonic::{Request, Response, Status, async_trait};
+
+use super::{Api, name};
+use crate::page;
+
+#[async_trait]
+impl TenantService for Api {
+    async fn create_tenant(
+        &self,
+        request: Request<v1::CreateTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let created = async {
+            let name = name("name", &request.get_ref().name)?;
+            self.service.create_tenant(name).await
+        };
+        let tenant = created.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(convert::tenant(&tenant)))
+    }
+
+    async fn get_tenant(
+        &self,
+        request: Request<v1::GetTenantRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let found = async {
+            let name = name("name", &request.get_ref().name)?;
+            self.service.get_tenant(&name).await
+        };
+        let tenant = found.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(convert::tenant(&tenant)))
+    }
+
+    async fn list_tenants(
+        &self,
+        request: Request<v1::ListTenantsRequest>,
+    ) -> Result<Response<v1::ListTenantsResponse>, Status> {
+        let request = request.into_inner();
+        let listed = async {
+            let size = page::size(request.page_size);
+            let after = page::after(&request.page_token)?;
+            let found = self.service.list_tenants(after.as_ref(), size + 1).await?;
+            Ok::<_, Error>(page::cut(found, size, |tenant| tenant.name.to_string()))
+        };
+        let (tenants, next_page_token) = listed.await.map_err(|error| self.refuse(&error))?;
+        let tenants = tenants.iter().map(convert::tenant).collect();
+        Ok(Response::new(v1::ListTenantsResponse { tenants, next_page_token }))
+    }
+}

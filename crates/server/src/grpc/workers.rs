@@ -1,0 +1,185 @@
+use std::collections::BTreeSet;
+
+use tenure_core::{Error, Name};
+use tenure_proto::v1::worker_service_server::WorkerService;
+use tenure_proto::{convert, v1};
+use tonic::{Request, Response, Status, async_trait};
+use v1::poll_response::Result as Polled;
+
+use super::{Api, name};
+use crate::service::{HeldLease, LeaseNews, LeasedRun, Poll};
+
+#[async_trait]
+impl WorkerService for Api {
+    async fn poll(
+        &self,
+        request: Request<v1::PollRequest>,
+    ) -> Result<Response<v1::PollResponse>, Status> {
+        let request = request.into_inner();
+        let polled = async {
+            let poll = poll_in(&request)?;
+            tokio::select! {
+                leased = self.service.poll(poll) => leased,
+                // Answered empty, not cut: the worker polls another replica.
+                () = self.shutdown.cancelled() => Ok(Vec::new()),
+            }
+        };
+        let leased = polled.await.map_err(|error| self.refuse(&error))?;
+        let result = if leased.is_empty() {
+            Polled::Noop(v1::Noop {})
+        } else {
+            Polled::Dispatched(v1::Dispatched {
+                runs: leased.into_iter().map(leased_run).collect(),
+            })
+        };
+        Ok(Response::new(v1::PollResponse { result: Some(result) }))
+    }
+
+    async fn heartbeat(
+        &self,
+        request: Request<v1::HeartbeatRequest>,
+    ) -> Result<Response<v1::HeartbeatResponse>, Status> {
+        let request = request.into_inner();
+        let beaten = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let worker = request.worker.parse()?;
+            let leases: Vec<HeldLease> =
+                request.leases.iter().map(held_in).collect::<Result<_, _>>()?;
+            let wait = convert::duration_in("wait", request.wait)?;
+            tokio::select! {
+                news = self.service.heartbeat(&tenant, worker, &leases, wait) => news,
+                () = self.shutdown.cancelled() => Ok(Vec::new()),
+            }
+        };
+        let news = beaten.await.map_err(|error: Error| self.refuse(&error))?;
+        let news = news.into_iter().map(lease_news).collect();
+        Ok(Response::new(v1::HeartbeatResponse { news }))
+    }
+
+    async fn commit(
+        &self,
+        request: Request<v1::CommitRequest>,
+    ) -> Result<Response<v1::CommitResponse>, Status> {
+        let request = request.into_inner();
+        let committed = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let run = request.run.parse()?;
+            self.service.commit(&tenant, run, convert::commit_in(request)?).await
+        };
+        let run = committed.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(v1::CommitResponse {
+            next_seq: run.next_seq,
+            inbox: run.inbox,
+            cancel_requested: run.cancel.is_some(),
+        }))
+    }
+
+    async fn read_journal(
+        &self,
+        request: Request<v1::ReadJournalRequest>,
+    ) -> Result<Response<v1::ReadJournalResponse>, Status> {
+        let request = request.into_inner();
+        let read = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let (run, after) = (request.run.parse()?, request.after_seq);
+            self.service.list_entries(&tenant, run, after, usize::MAX).await
+        };
+        let page = read.await.map_err(|error| self.refuse(&error))?;
+        let entries = page.entries.into_iter().map(convert::entry).collect();
+        Ok(Response::new(v1::ReadJournalResponse { entries, more: page.more }))
+    }
+
+    async fn read_inbox(
+        &self,
+        request: Request<v1::ReadInboxRequest>,
+    ) -> Result<Response<v1::ReadInboxResponse>, Status> {
+        let request = request.into_inner();
+        let read = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.read_inbox(&tenant, request.run.parse()?, request.after).await
+        };
+        let (items, more) = read.await.map_err(|error| self.refuse(&error))?;
+        let items = items.into_iter().map(convert::inbox_item).collect();
+        Ok(Response::new(v1::ReadInboxResponse { items, more }))
+    }
+
+    async fn get_spec(
+        &self,
+        request: Request<v1::GetSpecRequest>,
+    ) -> Result<Response<v1::GetSpecResponse>, Status> {
+        let request = request.into_inner();
+        let found = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.get_spec(&tenant, &request.digest.parse()?).await
+        };
+        let spec = found.await.map_err(|error| self.refuse(&error))?;
+        let spec = String::from_utf8_lossy(&spec).into_owned();
+        Ok(Response::new(v1::GetSpecResponse { spec }))
+    }
+
+    async fn put_artifact(
+        &self,
+        request: Request<v1::PutArtifactRequest>,
+    ) -> Result<Response<v1::PutArtifactResponse>, Status> {
+        let request = request.into_inner();
+        let put = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let (run, lease) = (request.run.parse()?, request.lease.parse()?);
+            let v1::PutArtifactRequest { name, content_type, data, .. } = request;
+            self.service.put_artifact(&tenant, run, lease, name, content_type, data).await
+        };
+        let artifact = put.await.map_err(|error| self.refuse(&error))?;
+        let (id, digest) = (artifact.id.to_string(), artifact.digest.to_string());
+        Ok(Response::new(v1::PutArtifactResponse { id, digest }))
+    }
+}
+
+fn poll_in(request: &v1::PollRequest) -> Result<Poll, Error> {
+    let pools = request.pools.iter().map(|pool| name("pools", pool));
+    Ok(Poll {
+        tenant: name("tenant", &request.tenant)?,
+        worker: request.worker.parse()?,
+        pools: pools.collect::<Result<BTreeSet<Name>, _>>()?,
+        capacity: usize::try_from(request.capacity).unwrap_or(usize::MAX),
+        wait: convert::duration_in("wait", request.wait)?,
+    })
+}
+
+fn held_in(held: &v1::HeldLease) -> Result<HeldLease, Error> {
+    Ok(HeldLease {
+        run: held.run.parse()?,
+        lease: held.lease.parse()?,
+        inbox: held.inbox,
+        cancel_requested: held.cancel_requested,
+    })
+}
+
+fn lease_news(news: LeaseNews) -> v1::LeaseNews {
+    v1::LeaseNews {
+        run: news.run.to_string(),
+        lease: news.lease.to_string(),
+        lost: news.lost,
+        cancel_requested: news.cancel_requested,
+        inbox: news.inbox,
+    }
+}
+
+fn leased_run(leased: LeasedRun) -> v1::LeasedRun {
+    let (offer_ttl, ttl) = leased.ttls;
+    v1::LeasedRun {
+        run: leased.run.id.to_string(),
+        agent: leased.agent.to_string(),
+        version: leased.run.version,
+        spec_digest: leased.version.digest.to_string(),
+        lease: leased.lease.id.to_string(),
+        epoch: leased.lease.epoch,
+        offer_ttl: Some(convert::duration(offer_ttl)),
+        ttl: Some(convert::duration(ttl)),
+        next_seq: leased.run.next_seq,
+        inbox: leased.run.inbox,
+        attempts: leased.run.attempts,
+        input: Some(convert::payload(leased.input)),
+        entries: leased.journal.entries.into_iter().map(convert::entry).collect(),
+        more: leased.journal.more,
+    }
+}

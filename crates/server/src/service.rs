@@ -1,0 +1,123 @@
+//! The use cases, one per file. Transports decode, call one of these, and encode.
+
+mod agents;
+mod aliases;
+mod artifacts;
+mod cancel_run;
+mod catalog;
+mod commit;
+mod create_run;
+pub(crate) mod effects;
+mod expire;
+mod heartbeat;
+mod journal;
+mod poll;
+mod publish_version;
+mod runs;
+mod signal_run;
+mod tenants;
+mod versions;
+mod watch_run;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use create_run::CreateRun;
+pub use heartbeat::{HeldLease, LeaseNews};
+pub use journal::JournalPage;
+pub use poll::{LeasedRun, Poll};
+use tenure_core::limits;
+use tenure_store::{Hint, Store};
+use tokio_util::sync::CancellationToken;
+pub use watch_run::RunEvent;
+
+use crate::dispatch::Dispatch;
+use crate::entropy::Entropy;
+use crate::ledger::Ledger;
+use crate::wake::{Subscription, Wake};
+use catalog::Catalog;
+
+/// The control plane's use cases over one store. Everything it knows is in the store; what it keeps
+/// itself are caches of what never changes, and who is waiting.
+pub struct Service {
+    store: Arc<dyn Store>,
+    entropy: Arc<dyn Entropy>,
+    settings: Settings,
+    ledger: Ledger,
+    wake: Arc<Wake>,
+    dispatch: Dispatch,
+    catalog: Catalog,
+}
+
+/// What an operator may set.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a lease lasts without a sign of life.
+    pub lease_ttl: Duration,
+    /// How long an offer waits for its first sign of life; at most the lease's time.
+    pub offer_ttl: Duration,
+    /// How long a cancelled run may clean up.
+    pub cancel_grace: Duration,
+    /// How often the background ticks look, and pollers that no wake-up reached.
+    pub tick: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            lease_ttl: limits::LEASE_TTL,
+            offer_ttl: limits::OFFER_TTL,
+            cancel_grace: limits::CANCEL_GRACE,
+            tick: Duration::from_millis(500),
+        }
+    }
+}
+
+impl Service {
+    /// The use cases over this store. Needs a tokio runtime, which carries the ledger's lanes.
+    pub fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, settings: Settings) -> Arc<Self> {
+        let wake = Arc::new(Wake::new());
+        let ledger = Ledger::start(&store, &wake);
+        Arc::new(Self {
+            dispatch: Dispatch::default(),
+            catalog: Catalog::default(),
+            store,
+            entropy,
+            settings,
+            ledger,
+            wake,
+        })
+    }
+
+    /// How long to wait before looking again without a wake-up: spread out, so that replicas and
+    /// pollers that started together do not look together.
+    pub(crate) fn tick(&self) -> Duration {
+        let spread = self.entropy.random() % 512;
+        self.settings.tick.mul_f64(0.75 + f64::from(u32::try_from(spread).unwrap_or(0)) / 1024.0)
+    }
+
+    pub(crate) fn store(&self) -> &dyn Store {
+        &*self.store
+    }
+
+    pub(crate) fn entropy(&self) -> &dyn Entropy {
+        &*self.entropy
+    }
+
+    pub(crate) fn dispatch(&self) -> &Dispatch {
+        &self.dispatch
+    }
+
+    pub(crate) fn subscribe(&self, hints: impl IntoIterator<Item = Hint>) -> Subscription {
+        self.wake.subscribe(hints)
+    }
+
+    pub(crate) fn tell(&self, hints: impl IntoIterator<Item = Hint>) {
+        self.wake.tell(hints);
+    }
+
+    /// Carries wake-ups between replicas until `shutdown`.
+    pub(crate) async fn exchange_hints(&self, shutdown: &CancellationToken) {
+        self.wake.exchange(&*self.store, shutdown).await;
+    }
+}

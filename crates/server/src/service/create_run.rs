@@ -1,0 +1,64 @@
+//! Create: a run enters its pool's queue. Acknowledged means committed (ACKED-RUNS).
+
+use std::collections::BTreeMap;
+
+use tenure_core::run::NewRun;
+use tenure_core::{Digest, Error, Name, Payload, Result, RunId, limits};
+use tenure_store::{FullRun, RunKey};
+
+use super::Service;
+use crate::ledger::Command;
+
+/// What a caller asks for.
+#[derive(Clone, Debug)]
+pub struct CreateRun {
+    /// Whose run.
+    pub tenant: Name,
+    /// The agent.
+    pub agent: Name,
+    /// A version's number, an alias, or nothing for the newest.
+    pub version: String,
+    /// What the run is asked to do.
+    pub input: Payload,
+    /// Words to find it by.
+    pub labels: BTreeMap<String, String>,
+    /// Under which key, and the digest of the whole request: another request under the same key is
+    /// a conflict.
+    pub idempotency: Option<(String, Digest)>,
+    /// Leases it may lose; `None` for the usual number.
+    pub max_attempts: Option<u32>,
+}
+
+impl Service {
+    /// Creates a run, or returns the one that the same request created before.
+    pub async fn create_run(&self, request: CreateRun) -> Result<FullRun> {
+        let tenant = self.tenant_id(&request.tenant).await?;
+        let agent = self.agent(tenant, &request.agent).await?;
+        let version = self.select_version(tenant, &agent, &request.version).await?;
+        let id = RunId::new(self.entropy.object_id());
+        let new = NewRun {
+            id,
+            tenant,
+            agent: agent.id,
+            version: version.number,
+            pool: version.pool.clone(),
+            input: request.input,
+            labels: request.labels,
+            max_attempts: request.max_attempts,
+        }
+        // Before the key is reserved: a refused request must not leave it behind.
+        .checked()?;
+        let key = request.idempotency.map(|(key, digest)| RunKey { tenant, key, digest, run: id });
+        if let Some(key) = key.as_ref().filter(|key| key.key.len() > limits::IDEMPOTENCY_KEY) {
+            let (what, limit) = ("an idempotency key in bytes", limits::IDEMPOTENCY_KEY);
+            return Err(Error::too_large(what, key.key.len(), limit));
+        }
+        let (input, labels) = (new.input.clone(), new.labels.clone());
+        let done = self.ledger.apply(Command::Create { new: Box::new(new), key }).await?;
+        if done.changed {
+            let run = (*done.run).clone();
+            return Ok(FullRun { run, agent: agent.name, input, labels });
+        }
+        self.full_run(tenant, done.run.id).await
+    }
+}

@@ -1,0 +1,158 @@
+//! Poll: a worker waits for runs of its pools.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_core::agent::Version;
+use tenure_core::{Error, Lease, Name, Payload, Result, Run, RunId, TenantId, WorkerId, limits};
+
+use super::{JournalPage, Service};
+use crate::dispatch::Offer;
+use crate::ledger::Command;
+
+/// What a worker asks for.
+#[derive(Clone, Debug)]
+pub struct Poll {
+    /// Whose runs.
+    pub tenant: Name,
+    /// Who asks.
+    pub worker: WorkerId,
+    /// Of which pools.
+    pub pools: BTreeSet<Name>,
+    /// How many it can take.
+    pub capacity: usize,
+    /// How long to wait for the first.
+    pub wait: Duration,
+}
+
+/// A run, leased to the worker that polled.
+#[derive(Clone, Debug)]
+pub struct LeasedRun {
+    /// The run.
+    pub run: Run,
+    /// The lease.
+    pub lease: Lease,
+    /// The agent's name.
+    pub agent: Name,
+    /// The version that it is pinned to.
+    pub version: Arc<Version>,
+    /// What it was given.
+    pub input: Payload,
+    /// The first page of its journal.
+    pub journal: JournalPage,
+    /// How long the offer, and then the lease, lasts.
+    pub ttls: (Duration, Duration),
+}
+
+impl Service {
+    /// Waits for runs; none if there was none in time.
+    pub async fn poll(self: &Arc<Self>, poll: Poll) -> Result<Vec<LeasedRun>> {
+        check(&poll)?;
+        let tenant = self.tenant_id(&poll.tenant).await?;
+        let capacity = poll.capacity.min(limits::LEASES);
+        let wait = poll.wait.min(limits::LONG_POLL);
+        let offer = self.dispatch.wait(self, tenant, poll.pools, poll.worker, capacity, wait).await;
+        let Some(offer) = offer else { return Ok(Vec::new()) };
+        // From here on dropping this future, because the poller has gone, gives the offers back.
+        let mut guard = Undelivered { service: self.clone(), runs: offer.runs };
+        let mut leased = Vec::with_capacity(guard.runs.len());
+        // Built one by one: a message has a limit, what does not fit goes back to the queue.
+        let mut size = 0;
+        for run in &guard.runs {
+            let full = self.leased_run(tenant, run).await?;
+            size += weight(&full);
+            if size > limits::GRPC_MESSAGE * 3 / 4 && !leased.is_empty() {
+                break;
+            }
+            leased.push(full);
+        }
+        guard.runs.drain(..leased.len());
+        Ok(leased)
+    }
+
+    async fn leased_run(&self, tenant: TenantId, run: &Run) -> Result<LeasedRun> {
+        let lease = run.lease_held().cloned();
+        let lease =
+            lease.ok_or_else(|| Error::internal(format!("{} was offered unleased", run.id)))?;
+        let version = self.version(tenant, run.agent, run.version).await?;
+        let journal = match run.next_seq {
+            1 => JournalPage { entries: Vec::new(), more: false },
+            _ => self.journal_page(tenant, run.id, 0, limits::JOURNAL_PAGE).await?,
+        };
+        Ok(LeasedRun {
+            lease,
+            agent: self.agent_name(tenant, run.agent).await?,
+            version: version
+                .ok_or_else(|| Error::internal(format!("{} has no version", run.id)))?,
+            input: self.full_run(tenant, run.id).await?.input,
+            journal,
+            ttls: (self.settings.offer_ttl, self.settings.lease_ttl),
+            run: run.clone(),
+        })
+    }
+
+    /// Gives back an offer that nobody received. One that was taken up meanwhile stays.
+    pub(crate) async fn withdraw(&self, run: &Run) {
+        let Some(lease) = run.lease_held().map(|lease| lease.id) else { return };
+        let (tenant, run) = (run.tenant, run.id);
+        let decide = Box::new(move |run: &Run, now| run.withdraw(lease, now).map(Some));
+        if let Err(error) = self.ledger.apply(Command::Change { tenant, run, decide }).await {
+            tracing::debug!(%run, %error, "an offer could not be withdrawn; it will expire");
+        }
+    }
+
+    pub(crate) fn offer_ttl(&self) -> Duration {
+        self.settings.offer_ttl.min(self.settings.lease_ttl)
+    }
+}
+
+/// Runs that are leased and have not reached their worker yet.
+struct Undelivered {
+    service: Arc<Service>,
+    runs: Vec<Run>,
+}
+
+impl Drop for Undelivered {
+    fn drop(&mut self) {
+        for run in self.runs.drain(..) {
+            let service = self.service.clone();
+            tokio::spawn(async move { service.withdraw(&run).await });
+        }
+    }
+}
+
+impl Offer {
+    /// Gives all of it back.
+    pub(crate) fn withdraw(self, service: &Arc<Service>) {
+        drop(Undelivered { service: service.clone(), runs: self.runs });
+    }
+}
+
+fn check(poll: &Poll) -> Result<()> {
+    if poll.pools.is_empty() {
+        return Err(Error::invalid("pools is empty: name at least one"));
+    }
+    if poll.pools.len() > limits::POOLS {
+        let what = "the number of pools in one poll";
+        return Err(Error::too_large(what, poll.pools.len(), limits::POOLS));
+    }
+    if poll.capacity == 0 {
+        return Err(Error::invalid("capacity is 0: poll when there is room for a run"));
+    }
+    Ok(())
+}
+
+fn weight(leased: &LeasedRun) -> usize {
+    let payload = |entry: &tenure_core::Entry| match &entry.record.status {
+        tenure_core::EntryStatus::Succeeded(payload) => payload.data.len() + 256,
+        tenure_core::EntryStatus::Failed(failure) => failure.message.len() + 256,
+    };
+    leased.input.data.len() + leased.journal.entries.iter().map(payload).sum::<usize>()
+}
+
+impl std::fmt::Debug for Offer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.runs.iter().map(|run: &Run| -> RunId { run.id })).finish()
+    }
+}

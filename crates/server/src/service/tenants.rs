@@ -1,0 +1,43 @@
+//! Tenants: create, get, list.
+
+use tenure_core::agent::Tenant;
+use tenure_core::{Error, Name, Result, TenantId};
+
+use super::Service;
+
+impl Service {
+    /// Creates a tenant; its name must be free.
+    pub async fn create_tenant(&self, name: Name) -> Result<Tenant> {
+        let mut tx = self.store.begin().await?;
+        let id = TenantId::new(self.entropy.object_id());
+        let tenant = Tenant { id, name, created_at: tx.now().await? };
+        if !tx.insert_tenant(&tenant).await? {
+            return Err(Error::already_exists(format!("tenant `{}` exists", tenant.name)));
+        }
+        tx.commit().await?;
+        Ok(tenant)
+    }
+
+    /// Creates a tenant unless it exists, for a control plane that has to start with one.
+    pub async fn ensure_tenant(&self, name: Name) -> Result<()> {
+        if self.store.find_tenant(&name).await?.is_some() {
+            return Ok(());
+        }
+        match self.create_tenant(name).await {
+            // Another replica was faster.
+            Err(error) if error.kind() == tenure_core::ErrorKind::AlreadyExists => Ok(()),
+            created => created.map(|_| ()),
+        }
+    }
+
+    /// The tenant with this name.
+    pub async fn get_tenant(&self, name: &Name) -> Result<Tenant> {
+        let found = self.store.find_tenant(name).await?;
+        found.ok_or_else(|| Error::not_found(format!("there is no tenant `{name}`")))
+    }
+
+    /// Up to `limit` tenants by name, after `after`.
+    pub async fn list_tenants(&self, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
+        Ok(self.store.list_tenants(after, limit).await?)
+    }
+}

@@ -1,0 +1,78 @@
+//! What an operator may set. Every option can also come from the environment.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+use clap::Args;
+use tenure_core::Name;
+use tenure_telemetry::LogFormat;
+
+/// Options of the control plane.
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Where to listen. Without authentication, which is not built yet, keep it private
+    #[arg(long, env = "TENURE_LISTEN", default_value = "127.0.0.1:7700")]
+    pub listen: SocketAddr,
+
+    /// `postgres://…`, or `sqlite:PATH` for one control plane on one machine
+    #[arg(
+        long,
+        env = "TENURE_DATABASE_URL",
+        default_value = "sqlite:.tenure/tenure.db",
+        hide_env_values = true
+    )]
+    pub database_url: String,
+
+    /// Tenants to create at the start, unless they exist
+    #[arg(
+        long = "tenant",
+        env = "TENURE_TENANTS",
+        value_delimiter = ',',
+        default_value = "default"
+    )]
+    pub tenants: Vec<Name>,
+
+    /// How long a lease lasts without a heartbeat, in seconds. Takeover after a crash takes this
+    /// long
+    #[arg(long, env = "TENURE_LEASE_TTL", default_value = "30", value_parser = seconds)]
+    pub lease_ttl: Duration,
+
+    /// How log lines look
+    #[arg(long, env = "TENURE_LOG", default_value = "text")]
+    pub log: LogFormat,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7700)),
+            database_url: "sqlite:.tenure/tenure.db".into(),
+            tenants: "default".parse().into_iter().collect(),
+            lease_ttl: tenure_core::limits::LEASE_TTL,
+            log: LogFormat::default(),
+        }
+    }
+}
+
+/// Seconds, with a fraction: at least half of one, so that a heartbeat has time to arrive.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a number of seconds from 0.5 to 86400");
+    let seconds: f64 = text.parse().map_err(|_| wrong())?;
+    if !(0.5..=86_400.0).contains(&seconds) {
+        return Err(wrong());
+    }
+    Ok(Duration::from_secs_f64(seconds))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lease_lasts_half_a_second_to_a_day() {
+        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        for bad in ["", "0.4", "-1", "NaN", "inf", "86401", "1s"] {
+            assert!(seconds(bad).is_err(), "{bad}");
+        }
+    }
+}
