@@ -8,7 +8,7 @@
 //! ```
 //!
 //! One file per command. Each is a plain function `Run × command × now →` [`Transition`]; it reads
-//! no clock and writes nothing. The table *state × command* is `core/tests/matrix.rs`.
+//! no clock and writes nothing. The table *state × command* is `core/tests/rules/matrix.rs`.
 
 mod beat;
 mod cancel;

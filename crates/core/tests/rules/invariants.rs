@@ -1,0 +1,298 @@
+//! Random command sequences against the invariants of `docs/architecture.md`, as far as they can be
+//! stated on one run without a database.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::Duration;
+
+use crate::common::{GRACE, OFFER, TTL, apply, at, commit, created, fail, lease_id, worker};
+use proptest::prelude::*;
+use tenure_core::run::{Commit, Outcome, WaitReason};
+use tenure_core::{Effect, Entry, Failure, LeaseId, Payload, Run, RunState, Timestamp, Transition};
+
+/// What may happen next. Leases, places and inbox counters are often the right ones and sometimes
+/// those of the past.
+#[derive(Clone, Debug)]
+enum Op {
+    Pass(u64),
+    Lease,
+    Beat { stale: bool },
+    Commit { stale: bool, offset: i64, entries: usize, end: Option<End> },
+    Repeat,
+    Cancel,
+    Deliver,
+    Withdraw,
+    Expire,
+}
+
+#[derive(Clone, Debug)]
+enum End {
+    Succeed,
+    Fail,
+    Retry,
+    Suspend { behind: u64 },
+    Block,
+    Release,
+    Cancelled,
+}
+
+fn ends() -> impl Strategy<Value = End> {
+    prop_oneof![
+        Just(End::Succeed),
+        Just(End::Fail),
+        Just(End::Retry),
+        (0..2u64).prop_map(|behind| End::Suspend { behind }),
+        Just(End::Block),
+        Just(End::Release),
+        Just(End::Cancelled),
+    ]
+}
+
+fn ops() -> impl Strategy<Value = Op> {
+    let commit = (any::<bool>(), -1..2i64, 0..3usize, prop::option::weighted(0.3, ends()));
+    prop_oneof![
+        2 => (0..40u64).prop_map(Op::Pass),
+        4 => Just(Op::Lease),
+        2 => any::<bool>().prop_map(|stale| Op::Beat { stale }),
+        8 => commit.prop_map(|(stale, offset, entries, end)| {
+            // Mostly right, or nothing would ever get far.
+            let offset = if stale { offset } else { 0 };
+            Op::Commit { stale, offset, entries, end }
+        }),
+        2 => Just(Op::Repeat),
+        1 => Just(Op::Cancel),
+        2 => Just(Op::Deliver),
+        1 => Just(Op::Withdraw),
+        2 => Just(Op::Expire),
+    ]
+}
+
+/// What a database would hold, kept by applying effects, and what the checks remember.
+struct World {
+    now: Timestamp,
+    run: Run,
+    journal: Vec<Entry>,
+    queued: bool,
+    inbox: u64,
+    /// Leases that were ever given, by epoch.
+    leases: BTreeMap<u64, LeaseId>,
+    /// The last commit that was accepted.
+    last: Option<Commit>,
+    deliveries: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let Transition { run, effects, .. } = created();
+        let mut world = Self {
+            now: at(0),
+            run,
+            journal: Vec::new(),
+            queued: false,
+            inbox: 0,
+            leases: BTreeMap::new(),
+            last: None,
+            deliveries: 0,
+        };
+        world.cause(effects);
+        world
+    }
+
+    fn cause(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Append(entry) => self.journal.push(entry),
+                Effect::Enqueue { .. } => {
+                    assert!(!self.queued, "enqueued twice");
+                    self.queued = true;
+                }
+                Effect::Dequeue => {
+                    assert!(self.queued, "dequeued what was not queued");
+                    self.queued = false;
+                }
+                Effect::Receive(item) => {
+                    self.inbox += 1;
+                    assert_eq!(item.number, self.inbox);
+                }
+                Effect::Open { .. } | Effect::WakeOwner(_) | Effect::WakeWatchers => {}
+            }
+        }
+    }
+
+    /// Applies what a command decided and checks what must hold across the change.
+    fn step(&mut self, transition: Transition) {
+        let before = std::mem::replace(&mut self.run, transition.run);
+        // FINAL
+        assert!(!before.state.is_terminal(), "a terminal run changed: {before:?}");
+        assert_eq!(transition.before, Some(before.revision));
+        assert!(self.run.revision > before.revision);
+        assert!(self.run.epoch >= before.epoch, "the epoch fell");
+        let owner = |run: &Run| run.lease_held().map(|lease| lease.id);
+        if owner(&before) != owner(&self.run) {
+            assert!(self.run.epoch > before.epoch, "the owner changed and the epoch did not");
+        }
+        self.cause(transition.effects);
+        if let Some(lease) = self.run.lease_held() {
+            // ONE-WRITER: no two leases share an epoch.
+            let known = self.leases.insert(lease.epoch, lease.id);
+            assert!(known.is_none_or(|known| known == lease.id), "two leases of one epoch");
+        }
+        self.check();
+    }
+
+    fn check(&self) {
+        // NO-GAP
+        let seqs: Vec<u64> = self.journal.iter().map(|entry| entry.seq).collect();
+        assert_eq!(seqs, (1..self.run.next_seq).collect::<Vec<_>>());
+        // ONE-WRITER
+        assert!(self.journal.is_sorted_by_key(|entry| entry.epoch), "the epoch fell along seq");
+        // a queue row exactly while queued
+        assert_eq!(self.queued, matches!(self.run.state, RunState::Queued { .. }));
+        assert_eq!(self.inbox, self.run.inbox);
+        let owned = self.run.lease_held().is_some();
+        assert!(owned || self.run.cancel.is_none(), "a cancel that nobody is left to answer");
+    }
+
+    fn lease(&self, stale: bool) -> LeaseId {
+        let current = self.run.lease_held().map(|lease| lease.id);
+        let old = self.leases.values().next().copied();
+        let chosen = if stale { old } else { current };
+        chosen.or(old).unwrap_or(lease_id(0))
+    }
+
+    fn run(&mut self, op: &Op, number: usize) {
+        match op {
+            Op::Pass(seconds) => self.now = self.now + Duration::from_secs(*seconds),
+            Op::Lease => {
+                let id = lease_id(1_000 + number as u128);
+                if let Ok(done) = self.run.lease(id, worker(), self.now, OFFER) {
+                    self.step(done);
+                }
+            }
+            Op::Beat { stale } => {
+                let id = self.lease(*stale);
+                let done = self.run.beat(id, self.now, TTL);
+                assert_eq!(done.is_ok(), self.run.lease_held().is_some_and(|held| held.id == id));
+                done.map(|done| self.step(done)).unwrap_or_default();
+            }
+            Op::Commit { stale, offset, entries, end } => {
+                self.commit(*stale, *offset, *entries, end.as_ref(), number);
+            }
+            Op::Repeat => {
+                // FIRST-WINS: the same write again changes nothing, whatever happened since the
+                // answer was lost; once somebody else has written it is refused, not applied.
+                if let Some(last) = self.last.clone() {
+                    match apply(&self.run, last, self.now) {
+                        Ok(answer) => assert_eq!(answer, None),
+                        Err(error) => panic!("the last commit was not recognised: {error}"),
+                    }
+                }
+            }
+            Op::Cancel => {
+                if let Some(done) = self.run.cancel("enough", self.now, GRACE).unwrap() {
+                    let was_running = self.run.lease_held().is_some();
+                    self.step(done);
+                    assert_eq!(self.run.state.is_terminal(), !was_running);
+                }
+            }
+            Op::Deliver => {
+                self.deliveries += 1;
+                let source = format!("source {}", self.deliveries);
+                let (name, payload) = ("go".parse().unwrap(), Payload::default());
+                match self.run.deliver(source, name, payload, self.now) {
+                    Ok(done) => {
+                        self.step(done);
+                        // NO-LOST-WAKE
+                        let asleep = RunState::Waiting { reason: WaitReason::Inbox };
+                        assert_ne!(self.run.state, asleep, "it sleeps on what has arrived");
+                    }
+                    Err(_) => assert!(self.run.state.is_terminal()),
+                }
+            }
+            Op::Withdraw => {
+                let id = self.lease(false);
+                if let Ok(done) = self.run.withdraw(id, self.now) {
+                    self.step(done);
+                }
+            }
+            Op::Expire => {
+                let due = self.run.lease_held().is_some_and(|lease| lease.expired(self.now))
+                    || (self.run.lease_held().is_some()
+                        && self.run.cancel.as_ref().is_some_and(|c| c.force_at <= self.now));
+                let done = self.run.expire(self.now);
+                assert_eq!(done.is_some(), due);
+                done.map(|done| self.step(done)).unwrap_or_default();
+            }
+        }
+    }
+
+    fn commit(&mut self, stale: bool, offset: i64, entries: usize, end: Option<&End>, op: usize) {
+        let lease = self.lease(stale);
+        let expected = self.run.next_seq.saturating_add_signed(offset);
+        let outcome = end.map(|end| match end {
+            End::Succeed => Outcome::Succeed(Payload::default()),
+            End::Fail => fail(None),
+            End::Retry => fail(Some(Duration::from_secs(1))),
+            End::Suspend { behind } => {
+                Outcome::Suspend { inbox: self.run.inbox.saturating_sub(*behind) }
+            }
+            End::Block => Outcome::Block(Failure::permanent("mismatch", "it changed")),
+            End::Release => Outcome::Release,
+            End::Cancelled => Outcome::Cancelled,
+        });
+        let keys: Vec<String> = (0..entries).map(|entry| format!("op{op}/{entry}")).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let commit = commit(lease, expected, &keys, outcome);
+        let inbox = self.run.inbox;
+        match apply(&self.run, commit.clone(), self.now) {
+            Ok(Some(done)) => {
+                let held = self.run.lease_held().map(|held| held.id);
+                assert_eq!(held, Some(lease), "written under a lease that is not the current one");
+                assert_eq!(expected, self.run.next_seq, "written at another place");
+                if let Some(Outcome::Suspend { inbox: seen }) = commit.outcome {
+                    assert!(
+                        done.run.state.is_terminal() || seen == inbox,
+                        "parked although the inbox had moved"
+                    );
+                }
+                self.step(done);
+                self.last = Some(commit);
+            }
+            Ok(None) => assert_eq!(self.last.as_ref(), Some(&commit), "answered as another one"),
+            Err(_) => {}
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+    #[test]
+    fn every_invariant_holds_after_every_command(ops in prop::collection::vec(ops(), 1..60)) {
+        let mut world = World::new();
+        for (number, op) in ops.iter().enumerate() {
+            world.run(op, number);
+        }
+        let keys: HashSet<_> = world.journal.iter().map(|entry| &entry.record.key).collect();
+        prop_assert_eq!(keys.len(), world.journal.len(), "a key is in the journal twice");
+    }
+}
+
+/// A run that kills each of its workers ends visibly, and so does one whose offers vanish.
+#[test]
+fn a_run_that_loses_every_worker_is_exhausted() {
+    for started in [true, false] {
+        let mut world = World::new();
+        for number in 0..1_000 {
+            world.run(&Op::Pass(400), number);
+            world.run(&Op::Lease, number);
+            if started {
+                world.run(&Op::Beat { stale: false }, number);
+            }
+            world.run(&Op::Pass(400), number);
+            world.run(&Op::Expire, number);
+        }
+        let RunState::Failed { failure, .. } = &world.run.state else { panic!("{:?}", world.run) };
+        assert_eq!(failure.code, "exhausted");
+        assert_eq!(world.run.attempts > 0, started);
+    }
+}
