@@ -36,7 +36,9 @@ pub use client::{Client, error};
 pub use context::{ArtifactRef, Context, join};
 pub use step::{Attempt, Retry, Step};
 pub use stop::Stop;
-pub use tenure_core::{Error, ErrorKind, Failure, Name, Payload, RunId, Usage};
+pub use tenure_core::{
+    EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, RunId, Timestamp, Usage,
+};
 /// The messages of the wire, for what the typed calls do not cover.
 pub use tenure_proto::v1;
 pub use worker::{Observer, Worker, shutdown_signal};

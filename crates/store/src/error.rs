@@ -1,5 +1,7 @@
 //! What can go wrong in storage.
 
+use std::path::PathBuf;
+
 use tenure_core::Error;
 use thiserror::Error as ThisError;
 
@@ -34,6 +36,14 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("the database schema could not be brought up to date: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// The database file cannot be used.
+    #[error("the database file {}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
     /// The URL names neither PostgreSQL nor SQLite.
     #[error("a database URL starts with `postgres://` or `sqlite:`")]
     Url,
@@ -63,6 +73,17 @@ fn is_passing(error: &sqlx::Error) -> bool {
     }
 }
 
+/// A conflict, if the error says that a key is taken: the row lock and the revision should have made
+/// that impossible.
+pub(crate) fn conflict_if_taken(error: sqlx::Error, what: &str) -> StoreError {
+    match &error {
+        sqlx::Error::Database(database) if database.is_unique_violation() => {
+            StoreError::Conflict(format!("{what}: {database}"))
+        }
+        _ => error.into(),
+    }
+}
+
 impl From<StoreError> for Error {
     fn from(error: StoreError) -> Self {
         match error {
@@ -73,6 +94,7 @@ impl From<StoreError> for Error {
             | StoreError::Corrupt { .. }
             | StoreError::Driver(_)
             | StoreError::Migrate(_)
+            | StoreError::File { .. }
             | StoreError::Url => Self::internal(error),
         }
     }

@@ -18,8 +18,10 @@
 //!    that can live with and without it (expand), later one that relies on it (contract).
 #![warn(missing_docs)]
 
+mod columns;
 mod error;
 pub mod postgres;
+mod rows;
 pub mod sqlite;
 
 use std::collections::BTreeMap;
@@ -293,4 +295,9 @@ pub async fn open(url: &str) -> Result<Arc<dyn Store>> {
         Some(("sqlite", _)) => Ok(Arc::new(sqlite::SqliteStore::open(url).await?)),
         _ => Err(StoreError::Url),
     }
+}
+
+/// The name of a statement: what its first line says behind `-- `.
+fn statement_name(sql: &'static str) -> &'static str {
+    sql.trim_start().lines().next().and_then(|line| line.strip_prefix("-- ")).unwrap_or_default()
 }

@@ -1,1 +1,4 @@
 //! Test doubles and harnesses: the in-memory model of the store, an in-process control plane, the architecture test.
+
+pub mod app;
+pub mod model;

@@ -1,1 +1,40 @@
-//! wiring
+//! The stock worker service: the interpreter of `tenure-agents` behind the worker of `tenure-sdk`.
+//!
+//! A library too, so that `tenure dev` can run it beside a control plane in one process.
+#![warn(missing_docs)]
+
+mod announce;
+mod config;
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tenure_agents::{Interpreter, Settings};
+use tenure_sdk::{Client, Worker};
+use tokio_util::sync::CancellationToken;
+
+pub use config::{Config, LogFormat};
+
+use announce::Announcer;
+
+/// Serves the pools of `config` until `shutdown`, then drains: what is being executed ends and is
+/// recorded, and the runs are given back. A rustls crypto provider must be installed.
+pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    let files = config.files.clone();
+    let interpreter = Interpreter::new(Settings { files, models: config.models.clone() })?;
+    let client = Client::connect(&config.url, config.tenant.clone())
+        .with_context(|| format!("the control plane at `{}`", config.url))?;
+    let (url, tenant) = (&config.url, &config.tenant);
+    tracing::info!(%url, %tenant, pools = ?config.pools, "worker of tenant {tenant} at {url}");
+    let worker = config.pools.iter().cloned().fold(Worker::new(client), Worker::pool);
+    worker
+        .capacity(config.capacity)
+        .observer(Arc::new(Announcer::new(config.announce_steps, config.hold_after)))
+        .interpreter(move |ctx, input| {
+            let interpreter = interpreter.clone();
+            async move { interpreter.run(ctx, input).await }
+        })
+        .run(shutdown)
+        .await?;
+    Ok(())
+}

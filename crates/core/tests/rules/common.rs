@@ -10,23 +10,23 @@ use tenure_core::{
 };
 use uuid::Uuid;
 
-pub const TTL: Duration = Duration::from_secs(30);
-pub const GRACE: Duration = Duration::from_secs(30);
-pub const OFFER: Duration = Duration::from_secs(10);
+pub(crate) const TTL: Duration = Duration::from_secs(30);
+pub(crate) const GRACE: Duration = Duration::from_secs(30);
+pub(crate) const OFFER: Duration = Duration::from_secs(10);
 
-pub fn at(seconds: u64) -> Timestamp {
+pub(crate) fn at(seconds: u64) -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000) + Duration::from_secs(seconds)
 }
 
-pub fn lease_id(number: u128) -> LeaseId {
+pub(crate) fn lease_id(number: u128) -> LeaseId {
     LeaseId::new(Uuid::from_u128(number))
 }
 
-pub fn worker() -> WorkerId {
+pub(crate) fn worker() -> WorkerId {
     WorkerId::new(Uuid::from_u128(7))
 }
 
-pub fn created() -> Transition {
+pub(crate) fn created() -> Transition {
     let new = NewRun {
         id: RunId::new(Uuid::from_u128(1)),
         tenant: TenantId::new(Uuid::from_u128(2)),
@@ -40,7 +40,7 @@ pub fn created() -> Transition {
     Run::create(new, at(0)).unwrap()
 }
 
-pub fn record(key: &str) -> Record {
+pub(crate) fn record(key: &str) -> Record {
     Record {
         key: key.parse().unwrap(),
         kind: EntryKind::Step,
@@ -52,7 +52,7 @@ pub fn record(key: &str) -> Record {
     }
 }
 
-pub fn commit(
+pub(crate) fn commit(
     lease: LeaseId,
     expected_seq: u64,
     keys: &[&str],
@@ -63,13 +63,13 @@ pub fn commit(
     Commit { lease, expected_seq, records, outcome, digest }
 }
 
-pub fn apply(run: &Run, commit: Commit, now: Timestamp) -> Result<Option<Transition>> {
+pub(crate) fn apply(run: &Run, commit: Commit, now: Timestamp) -> Result<Option<Transition>> {
     Ok(match run.commit(commit, now, TTL)? {
         Committed::Applied(transition) => Some(*transition),
         Committed::Repeated => None,
     })
 }
 
-pub fn fail(retry_after: Option<Duration>) -> Outcome {
+pub(crate) fn fail(retry_after: Option<Duration>) -> Outcome {
     Outcome::Fail { failure: Failure::permanent("broken", "it broke"), retry_after }
 }

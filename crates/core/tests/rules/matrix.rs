@@ -1,6 +1,8 @@
 //! The table *state × command*: what every command does to a run in every state. A change of the
 //! rules is a visible change of this snapshot.
 
+use std::fmt::Write as _;
+
 use crate::common::{GRACE, OFFER, TTL, apply, at, commit, created, fail, lease_id, worker};
 use tenure_core::run::{Outcome, WaitReason};
 use tenure_core::{Effect, Failure, Payload, Result, Run, RunState, Timestamp, Transition};
@@ -101,14 +103,14 @@ fn state(run: &Run) -> String {
 fn state_by_command() {
     let mut table = String::new();
     for (name, run) in states() {
-        table += &format!("{name}\n");
+        writeln!(table, "{name}").unwrap();
         for (command, decide) in commands() {
             let answer = match decide(&run, at(NOW)) {
                 Err(error) => format!("refused: {}", error.kind().as_str()),
                 Ok(None) => "nothing to do".into(),
                 Ok(Some(done)) => format!("→ {} [{}]", state(&done.run), effects(&done)),
             };
-            table += &format!("  {command:<22} {answer}\n");
+            writeln!(table, "  {command:<22} {answer}").unwrap();
         }
     }
     insta::assert_snapshot!(table);

@@ -1,0 +1,148 @@
+//! The loop: ask the model, make the calls it wants, tell it the results, until it answers.
+//!
+//! Everything between two steps follows from the specification and from what is recorded, so a
+//! run goes on after a crash as if nothing had happened.
+
+mod agent;
+mod answer;
+mod budget;
+mod input;
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tenure_core::{EntryKind, Payload};
+use tenure_sdk::{Context, Stop, join};
+
+use crate::model::{Message, ModelConfig, Models, Reply, Request};
+use crate::tools::{Files, http_request};
+
+use agent::Agent;
+use answer::Verdict;
+use budget::Budget;
+
+/// What an interpreter needs from the process that runs it.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The folder that file tools can see, and nothing outside it.
+    pub files: PathBuf,
+    /// How models are reached.
+    pub models: ModelConfig,
+}
+
+impl Settings {
+    /// This folder, and no keys: enough for scripted models and local servers.
+    pub fn new(files: impl AsRef<Path>) -> Self {
+        Self { files: files.as_ref().into(), models: ModelConfig::default() }
+    }
+}
+
+/// Why an interpreter cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum SetupError {
+    /// The folder cannot be opened.
+    #[error("the folder `{}` cannot be opened", folder.display())]
+    Files {
+        /// The folder.
+        folder: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// No HTTP client can be made, for instance because there are no root certificates.
+    #[error("no HTTP client can be made: {0}")]
+    Http(String),
+}
+
+/// Executes runs of every agent whose specification it understands. Cloning is cheap.
+#[derive(Clone)]
+pub struct Interpreter {
+    parts: Arc<Shared>,
+}
+
+/// What all runs of a worker share.
+struct Shared {
+    files: Files,
+    models: Models,
+    http: reqwest::Client,
+}
+
+impl Interpreter {
+    /// An interpreter with these settings. A rustls crypto provider must be installed.
+    pub fn new(settings: Settings) -> Result<Self, SetupError> {
+        let folder = settings.files;
+        let files = Files::open(&folder).map_err(|source| SetupError::Files { folder, source })?;
+        let models = Models::new(settings.models).map_err(SetupError::Http)?;
+        let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
+        Ok(Self { parts: Arc::new(Shared { files, models, http }) })
+    }
+
+    /// Executes one run: the specification comes with the context, the input with the run. The
+    /// output is JSON: the text of the final answer, or what `output` in the specification asks for.
+    pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
+        let agent = Agent::read(ctx.spec(), &self.parts).map_err(Stop::Failed)?;
+        let input = input::text(&input).map_err(Stop::Failed)?;
+        let answer = converse(&agent, &ctx, input).await?;
+        Ok(Payload::json(serde_json::to_vec(&answer)?))
+    }
+}
+
+/// The whole conversation; gives the final answer.
+async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_json::Value, Stop> {
+    let mut budget = Budget::start(&agent.limits, ctx).await?;
+    let mut messages = vec![Message::user(input)];
+    loop {
+        let turn = budget.next_turn(ctx).await?;
+        let reply = ask(agent, &turn, &messages).await?;
+        budget.spend(&reply.usage);
+        messages.push(said(&reply));
+        if !reply.calls.is_empty() {
+            messages.extend(call(agent, &turn, &reply, &mut budget).await?);
+            continue;
+        }
+        match answer::judge(agent.output.as_ref(), &turn, &reply.text).await? {
+            Verdict::Final(answer) => return Ok(answer),
+            Verdict::Wrong(problem) => messages.push(Message::user(problem)),
+        }
+    }
+}
+
+/// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
+/// comes to this turn with another one must not be given this reply.
+async fn ask(agent: &Agent, turn: &Context, messages: &[Message]) -> Result<Reply, Stop> {
+    let request = Request {
+        system: agent.system.clone(),
+        messages: messages.to_vec(),
+        tools: agent.tools.definitions(),
+    };
+    let step = turn.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
+    let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
+    if reply.cut {
+        let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
+        return Err(Stop::failed("model_reply_cut", message));
+    }
+    Ok(reply)
+}
+
+fn said(reply: &Reply) -> Message {
+    Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
+}
+
+/// Makes all calls of a reply at the same time, and gives their results in the reply's order.
+async fn call(
+    agent: &Agent,
+    turn: &Context,
+    reply: &Reply,
+    budget: &mut Budget,
+) -> Result<Vec<Message>, Stop> {
+    // Opened in order, before any of them runs: a call's place must not depend on timing.
+    let scopes = (0..reply.calls.len()).map(|place| turn.scope(&format!("call/{place}")));
+    let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
+    let calls = scopes.iter().zip(&reply.calls);
+    let results = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;
+    let tell = |(message, usage)| {
+        budget.spend(&usage);
+        message
+    };
+    Ok(results.into_iter().map(tell).collect())
+}

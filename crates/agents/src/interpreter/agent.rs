@@ -1,0 +1,81 @@
+//! An agent made of its specification.
+
+use std::sync::Arc;
+
+use tenure_core::Failure;
+use tenure_sdk::Retry;
+use tenure_spec::{Kind, Limits, Spec};
+
+use super::Shared;
+use super::answer::Output;
+use crate::model::Model;
+use crate::tools::{Parts, Toolbox};
+
+/// Everything that a run of one version needs.
+pub(super) struct Agent {
+    pub(super) model: Arc<dyn Model>,
+    /// What the model is told before the conversation.
+    pub(super) system: String,
+    pub(super) tools: Toolbox,
+    /// The form of the final answer; text if there is none.
+    pub(super) output: Option<Output>,
+    pub(super) limits: Limits,
+    pub(super) retry: Retry,
+}
+
+impl Agent {
+    /// Reads the canonical specification of a version.
+    pub(super) fn read(spec: &[u8], shared: &Shared) -> Result<Self, Failure> {
+        let text = str::from_utf8(spec).unwrap_or_default();
+        let spec = tenure_spec::parse(text).map_err(|problems| unreadable(&problems))?;
+        let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
+            return Err(external(&spec));
+        };
+        let model = shared.models.open(model)?;
+        let output = spec.output.as_ref().map(Output::new).transpose()?;
+        let retry = retry(&spec.retry);
+        let parts = Parts {
+            files: shared.files.clone(),
+            http: shared.http.clone(),
+            model: model.clone(),
+            retry,
+        };
+        Ok(Self {
+            system: system(&spec.instructions, output.as_ref()),
+            tools: Toolbox::new(&spec.tools, &parts)?,
+            model,
+            output,
+            limits: spec.limits,
+            retry,
+        })
+    }
+}
+
+/// The form of the answer is told in words: not every provider takes a schema, and those that do
+/// take different parts of the standard.
+fn system(instructions: &str, output: Option<&Output>) -> String {
+    match output {
+        None => instructions.into(),
+        Some(output) => format!("{instructions}\n\n{}", output.request()).trim_start().into(),
+    }
+}
+
+fn retry(retry: &tenure_spec::Retry) -> Retry {
+    Retry { attempts: retry.attempts, backoff: retry.backoff.0, max_backoff: retry.max_backoff.0 }
+}
+
+fn unreadable(problems: &tenure_spec::Problems) -> Failure {
+    let message = format!("this worker does not understand the specification: {problems}");
+    Failure::permanent("spec_unreadable", message)
+}
+
+fn external(spec: &Spec) -> Failure {
+    Failure::permanent(
+        "agent_external",
+        format!(
+            "agent `{}` is `kind: external`, and pool `{}` is served by the stock worker; give \
+             the agent a pool that only its own worker serves",
+            spec.name, spec.pool
+        ),
+    )
+}

@@ -1,0 +1,163 @@
+//! What the interpreter asks of a language model and what it gets back, in our own words: a
+//! provider's library behind them can change without touching a journal.
+
+pub mod keys;
+pub mod remote;
+pub mod scripted;
+
+mod endpoint;
+mod failure;
+mod template;
+mod translate;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tenure_core::{Failure, Usage};
+use tenure_spec::Provider;
+
+pub use keys::{ModelConfig, Secret};
+pub use remote::Remote;
+pub use scripted::Scripted;
+
+/// A language model. It keeps nothing between two calls: a request has all it needs.
+#[async_trait]
+pub trait Model: Send + Sync {
+    /// The next message of the assistant.
+    async fn reply(&self, request: &Request) -> Result<Reply, Failure>;
+}
+
+/// A conversation so far, and what the assistant may do next.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Request {
+    /// What the assistant is told about its task; empty for nothing. Apart from the messages
+    /// because it follows from the version alone, and so is no part of a step's fingerprint.
+    pub system: String,
+    /// What was said, the first message being a user's.
+    pub messages: Vec<Message>,
+    /// The tools that the assistant may call.
+    pub tools: Vec<Definition>,
+}
+
+/// One message of a conversation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "role", rename_all = "snake_case")]
+pub enum Message {
+    /// What a person or program says to the assistant.
+    User {
+        /// Its text.
+        text: String,
+    },
+    /// What the assistant said.
+    Assistant {
+        /// Its text, which may be empty beside calls.
+        text: String,
+        /// The tools it called, in its order.
+        calls: Vec<ToolCall>,
+    },
+    /// What a called tool gave.
+    Tool {
+        /// The [`ToolCall::id`] it answers.
+        call: String,
+        /// The tool's name.
+        name: String,
+        /// The result as JSON text.
+        text: String,
+    },
+}
+
+impl Message {
+    /// A message of a user.
+    pub fn user(text: impl Into<String>) -> Self {
+        Self::User { text: text.into() }
+    }
+
+    /// The text of the message, whoever said it.
+    pub fn text(&self) -> &str {
+        match self {
+            Self::User { text } | Self::Assistant { text, .. } | Self::Tool { text, .. } => text,
+        }
+    }
+}
+
+/// A tool that the assistant wants to have called.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's name for this call, unique in its message.
+    pub id: String,
+    /// The tool's name; nobody has checked yet that there is one.
+    pub name: String,
+    /// What it is called with; nobody has checked it either.
+    pub arguments: Value,
+    /// What the provider wants to get back with the call, unread (Gemini's thought signatures).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
+}
+
+/// What a model is told about a tool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition {
+    /// Its name.
+    pub name: String,
+    /// What it does and when to use it.
+    pub description: String,
+    /// JSON Schema of its arguments, always an object.
+    pub parameters: Value,
+}
+
+/// The assistant's next message. It is what the journal keeps of a model call.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Reply {
+    /// Its text; the final answer if there are no calls.
+    pub text: String,
+    /// The tools to call before the conversation goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub calls: Vec<ToolCall>,
+    /// Whether the provider stopped at the limit of tokens, in the middle of the message.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// What it consumed.
+    #[serde(with = "UsageForm")]
+    pub usage: Usage,
+}
+
+/// How [`Usage`] is written inside a [`Reply`].
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Usage")]
+struct UsageForm {
+    model: String,
+    input_tokens: u64,
+    output_tokens: u64,
+    cached_tokens: u64,
+    reasoning_tokens: u64,
+    cost_micros: u64,
+}
+
+/// Every model that specifications may name; one per worker.
+#[derive(Clone)]
+pub struct Models {
+    remote: remote::Remotes,
+}
+
+impl Models {
+    /// The models that can be reached with these keys; the error says why there can be no HTTP
+    /// client. A rustls crypto provider must be installed.
+    pub fn new(config: ModelConfig) -> Result<Self, String> {
+        Ok(Self { remote: remote::Remotes::new(config)? })
+    }
+
+    /// The model that a specification asks for.
+    pub fn open(&self, model: &tenure_spec::Model) -> Result<Arc<dyn Model>, Failure> {
+        match (model.provider, &model.script) {
+            (Provider::Scripted, Some(script)) => {
+                Ok(Arc::new(Scripted::new(model.name.clone(), script.clone())))
+            }
+            (Provider::Scripted, None) => {
+                Err(Failure::permanent("script_missing", "a scripted model needs `model.script`"))
+            }
+            (_, _) => Ok(Arc::new(self.remote.open(model)?)),
+        }
+    }
+}

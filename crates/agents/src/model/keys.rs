@@ -1,0 +1,47 @@
+//! The keys of the providers, and where they may go.
+
+use std::fmt;
+
+/// A value that is shown to nobody: in no message, log, error or journal (NO-SECRET).
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `value`, without the white space that files and terminals leave around it.
+    pub fn new(value: &str) -> Self {
+        Self(value.trim().into())
+    }
+
+    /// The value, for the one who sends it.
+    pub(super) fn reveal(&self) -> &str {
+        &self.0
+    }
+
+    /// `text` without the value: providers like to quote a wrong key.
+    pub(super) fn remove_from(&self, text: &str) -> String {
+        if self.0.is_empty() { text.into() } else { text.replace(&self.0, "[key]") }
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[key]")
+    }
+}
+
+/// How a worker reaches the providers of models. The process that runs the interpreter fills it;
+/// this crate reads no environment.
+#[derive(Clone, Debug, Default)]
+pub struct ModelConfig {
+    /// Key of OpenAI, and of compatible servers among `key_hosts`.
+    pub openai_key: Option<Secret>,
+    /// Key of Anthropic.
+    pub anthropic_key: Option<Secret>,
+    /// Key of Google Gemini.
+    pub gemini_key: Option<Secret>,
+    /// Address of the Ollama server, such as `127.0.0.1:11434`, which is also the default.
+    pub ollama_host: Option<String>,
+    /// Hosts beside the providers' own that a key may be sent to. A specification chooses its
+    /// `base_url`; without this list its author could have the worker's keys sent anywhere.
+    pub key_hosts: Vec<String>,
+}

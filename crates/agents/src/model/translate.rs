@@ -1,0 +1,98 @@
+//! Our requests and replies in genai's words.
+
+use genai::chat::{
+    ChatMessage, ChatRequest, ChatResponse, ContentPart, MessageContent, StopReason, Tool,
+    ToolResponse,
+};
+use tenure_core::Usage;
+
+use super::{Definition, Message, Reply, Request, ToolCall};
+
+pub(super) fn request(request: &Request) -> ChatRequest {
+    let mut chat = ChatRequest::new(messages(&request.messages));
+    chat.system = Some(request.system.clone()).filter(|system| !system.is_empty());
+    chat.tools =
+        Some(request.tools.iter().map(tool).collect()).filter(|all: &Vec<_>| !all.is_empty());
+    chat
+}
+
+/// Results of one turn become one message: providers want all answers to a message's calls together.
+fn messages(messages: &[Message]) -> Vec<ChatMessage> {
+    let is_tool = |message: &Message| matches!(message, Message::Tool { .. });
+    let groups = messages.chunk_by(|a, b| is_tool(a) && is_tool(b));
+    groups.filter_map(group).collect()
+}
+
+fn group(messages: &[Message]) -> Option<ChatMessage> {
+    match messages.first()? {
+        Message::User { text } => Some(ChatMessage::user(text.as_str())),
+        Message::Assistant { text, calls } => Some(assistant(text, calls)),
+        Message::Tool { .. } => {
+            let results = messages.iter().filter_map(result).map(ContentPart::ToolResponse);
+            Some(ChatMessage::tool(MessageContent::from_parts(results.collect::<Vec<_>>())))
+        }
+    }
+}
+
+fn assistant(text: &str, calls: &[ToolCall]) -> ChatMessage {
+    let text = (!text.is_empty()).then(|| ContentPart::Text(text.into()));
+    let calls = calls.iter().map(|call| ContentPart::ToolCall(their_call(call)));
+    let parts: Vec<_> = text.into_iter().chain(calls).collect();
+    ChatMessage::assistant(MessageContent::from_parts(parts))
+}
+
+fn result(message: &Message) -> Option<ToolResponse> {
+    match message {
+        Message::Tool { call, name, text } => {
+            Some(ToolResponse::new(call.as_str(), text.as_str()).with_fn_name(name.as_str()))
+        }
+        Message::User { .. } | Message::Assistant { .. } => None,
+    }
+}
+
+fn tool(definition: &Definition) -> Tool {
+    Tool::new(definition.name.as_str())
+        .with_description(definition.description.as_str())
+        .with_schema(definition.parameters.clone())
+}
+
+fn their_call(call: &ToolCall) -> genai::chat::ToolCall {
+    genai::chat::ToolCall {
+        call_id: call.id.clone(),
+        fn_name: call.name.clone(),
+        fn_arguments: call.arguments.clone(),
+        thought_signatures: Some(call.signatures.clone()).filter(|all| !all.is_empty()),
+    }
+}
+
+pub(super) fn reply(model: &str, response: ChatResponse) -> Reply {
+    let usage = usage(model, &response.usage);
+    let cut = response.stop_reason.as_ref().is_some_and(StopReason::is_max_tokens);
+    let calls = response.content.tool_calls().into_iter().map(our_call).collect();
+    let text = response.content.into_joined_texts().unwrap_or_default();
+    Reply { text, calls, cut, usage }
+}
+
+fn our_call(call: &genai::chat::ToolCall) -> ToolCall {
+    ToolCall {
+        id: call.call_id.clone(),
+        name: call.fn_name.clone(),
+        arguments: call.fn_arguments.clone(),
+        signatures: call.thought_signatures.clone().unwrap_or_default(),
+    }
+}
+
+fn usage(model: &str, usage: &genai::chat::Usage) -> Usage {
+    let count = |tokens: Option<i32>| tokens.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+    let prompt = usage.prompt_tokens_details.as_ref();
+    let completion = usage.completion_tokens_details.as_ref();
+    Usage {
+        model: model.into(),
+        input_tokens: count(usage.prompt_tokens),
+        output_tokens: count(usage.completion_tokens),
+        cached_tokens: count(prompt.and_then(|details| details.cached_tokens)),
+        reasoning_tokens: count(completion.and_then(|details| details.reasoning_tokens)),
+        // Price lists change; the control plane may price tokens, a worker does not.
+        cost_micros: 0,
+    }
+}

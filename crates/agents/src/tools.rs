@@ -1,0 +1,169 @@
+//! Tools: what the stock interpreter lets a model do.
+//!
+//! A tool that fails does not fail the run: its failure is recorded and told to the model as a
+//! result of the form `{"error": "…"}`, and the model decides what to do about it. To add a tool:
+//! a file below with a type that implements [`Tool`], a variant in the specification, and a line
+//! in [`Toolbox::new`].
+
+pub mod digest_file;
+pub mod files;
+pub mod http_request;
+pub mod list_files;
+pub mod read_file;
+pub mod write_artifact;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jsonschema::Validator;
+use serde_json::{Value, json};
+use tenure_core::{EntryKind, Failure, Usage};
+use tenure_sdk::{Context, Retry, Stop};
+
+use crate::model::{Definition, Message, Model, ToolCall};
+
+pub use files::Files;
+
+/// Something that a model can have done.
+#[async_trait]
+pub trait Tool: Send + Sync {
+    /// What the model is told about it.
+    fn definition(&self) -> Definition;
+
+    /// Does it. `ctx` is a scope of the call's own, `arguments` satisfy the definition's schema.
+    /// Effects belong into steps of `ctx`, the first being called [`step_name`]. A
+    /// [`Stop::Failed`] is told to the model.
+    async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop>;
+}
+
+/// What a call of a tool gave.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Output {
+    /// The result, for the model.
+    pub value: Value,
+    /// What models consumed on the way.
+    pub usage: Usage,
+}
+
+impl From<Value> for Output {
+    fn from(value: Value) -> Self {
+        Self { value, usage: Usage::default() }
+    }
+}
+
+/// What tools are made of; one per worker, except for the model and the retry rule of the agent.
+#[derive(Clone)]
+pub struct Parts {
+    /// The folder that file tools read.
+    pub files: Files,
+    /// The client of [`http_request`].
+    pub http: reqwest::Client,
+    /// The agent's model.
+    pub model: Arc<dyn Model>,
+    /// How often a step may try.
+    pub retry: Retry,
+}
+
+/// The tools of one agent.
+pub struct Toolbox {
+    tools: Vec<Checked>,
+}
+
+struct Checked {
+    tool: Box<dyn Tool>,
+    definition: Definition,
+    arguments: Validator,
+}
+
+impl Toolbox {
+    /// The tools that a specification lists.
+    pub fn new(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Failure> {
+        let tools = tools.iter().map(|tool| make(tool, parts)).map(Checked::new);
+        Ok(Self { tools: tools.collect::<Result<_, _>>()? })
+    }
+
+    /// What the model is told about each tool, in the specification's order.
+    pub fn definitions(&self) -> Vec<Definition> {
+        self.tools.iter().map(|checked| checked.definition.clone()).collect()
+    }
+
+    /// Makes one call in a scope of its own, and gives the message that tells the model.
+    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Usage), Stop> {
+        let output = match self.attempt(ctx, call).await {
+            Ok(output) => output,
+            Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
+            Err(stop) => return Err(stop),
+        };
+        let text = output.value.to_string();
+        let message = Message::Tool { call: call.id.clone(), name: call.name.clone(), text };
+        Ok((message, output.usage))
+    }
+
+    async fn attempt(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
+        let Some(checked) = self.tools.iter().find(|tool| tool.definition.name == call.name) else {
+            // The name is the model's invention and may not be fit for a key.
+            return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;
+        };
+        match checked.problems(&call.arguments) {
+            None => checked.tool.call(ctx, &call.arguments).await,
+            Some(failure) => fail(ctx, &step_name(&call.name), &call.arguments, &failure).await,
+        }
+    }
+
+    fn unknown(&self, name: &str) -> Failure {
+        let known: Vec<_> = self.tools.iter().map(|tool| tool.definition.name.as_str()).collect();
+        let name: String = name.chars().take(64).collect();
+        let known = known.join(", ");
+        Failure::permanent("tool_unknown", format!("there is no tool `{name}`; there are: {known}"))
+    }
+}
+
+impl Checked {
+    fn new(tool: Box<dyn Tool>) -> Result<Self, Failure> {
+        let definition = tool.definition();
+        let arguments = jsonschema::options().offline().build(&definition.parameters);
+        let arguments = arguments.map_err(|error| {
+            let message = format!("the schema of tool `{}`: {error}", definition.name);
+            Failure::permanent("tool_schema", message)
+        })?;
+        Ok(Self { tool, definition, arguments })
+    }
+
+    /// What is wrong with these arguments.
+    fn problems(&self, arguments: &Value) -> Option<Failure> {
+        let problems = crate::check::problems(&self.arguments, arguments)?;
+        let message = format!("wrong arguments for tool `{}`: {problems}", self.definition.name);
+        Some(Failure::permanent("tool_arguments", message))
+    }
+}
+
+/// The name of a tool's first step.
+pub fn step_name(tool: &str) -> String {
+    format!("tool:{tool}")
+}
+
+/// Records that a call is not made, and why. What a later worker would say about it must not
+/// change what the model was told.
+async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Result<Output, Stop> {
+    let step = ctx.step(step).kind(EntryKind::Tool).input(arguments);
+    step.run(|_| std::future::ready(Err::<Value, _>(why.clone()))).await.map(Output::from)
+}
+
+fn make(tool: &tenure_spec::Tool, parts: &Parts) -> Box<dyn Tool> {
+    use tenure_spec::Tool as Named;
+    let Parts { files, http, model, retry } = parts.clone();
+    match tool {
+        Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
+        Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
+        Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
+        Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
+        Named::HttpRequest { hosts } => {
+            Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
+        }
+    }
+}
+
+/// The text of an argument that the schema has checked; empty if it was left out.
+fn text<'a>(arguments: &'a Value, name: &str) -> &'a str {
+    arguments.get(name).and_then(Value::as_str).unwrap_or_default()
+}

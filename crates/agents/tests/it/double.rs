@@ -1,0 +1,91 @@
+//! An HTTP server that says what a test wants it to say.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::{TcpListener, TcpStream};
+
+/// A server that gives each request the next answer, and keeps what it was asked.
+pub(crate) struct Double {
+    /// Its address without a path, such as `http://127.0.0.1:4000`.
+    pub(crate) url: String,
+    asked: Arc<Mutex<Vec<Asked>>>,
+}
+
+/// One request that came in.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    /// Method and path.
+    pub(crate) line: String,
+    /// Headers by their names in lower case.
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+/// What is answered: status, headers, body.
+pub(crate) type Answer = (u16, Vec<(&'static str, String)>, String);
+
+/// An answer in JSON.
+pub(crate) fn json(status: u16, body: &serde_json::Value) -> Answer {
+    (status, vec![("content-type", "application/json".into())], body.to_string())
+}
+
+impl Double {
+    pub(crate) async fn start(answers: Vec<Answer>) -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let asked = Arc::<Mutex<Vec<Asked>>>::default();
+        let (answers, kept) = (Arc::new(Mutex::new(VecDeque::from(answers))), asked.clone());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let (answers, kept) = (answers.clone(), kept.clone());
+                tokio::spawn(async move { serve(stream, &answers, &kept).await });
+            }
+        });
+        Self { url, asked }
+    }
+
+    pub(crate) fn asked(&self) -> Vec<Asked> {
+        self.asked.lock().unwrap().clone()
+    }
+}
+
+/// One request per connection; a server without answers closes it unanswered.
+async fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, kept: &Mutex<Vec<Asked>>) {
+    let mut stream = BufReader::new(stream);
+    let Some(asked) = read(&mut stream).await else { return };
+    kept.lock().unwrap().push(asked);
+    let Some((status, headers, body)) = answers.lock().unwrap().pop_front() else { return };
+    let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    let headers = lines.collect::<Vec<_>>().concat();
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
+    );
+    // A client that has read enough closes early.
+    let _ = stream.write_all(head.as_bytes()).await;
+    let _ = stream.write_all(body.as_bytes()).await;
+}
+
+async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line).await.ok()?;
+        match line.trim() {
+            "" => break,
+            line => lines.push(line.to_owned()),
+        }
+    }
+    let (first, rest) = lines.split_first()?;
+    let header =
+        |line: &String| line.split_once(':').map(|(n, v)| (n.to_lowercase(), v.trim().into()));
+    let headers: BTreeMap<String, String> = rest.iter().filter_map(header).collect();
+    let length = headers.get("content-length").and_then(|n| n.parse().ok()).unwrap_or(0);
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).await.ok()?;
+    let line = first.trim_end_matches(" HTTP/1.1").into();
+    Some(Asked { line, headers, body: String::from_utf8(body).unwrap() })
+}

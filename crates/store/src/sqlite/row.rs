@@ -1,0 +1,54 @@
+//! How SQLite's types are read and bound.
+
+use sqlx::Row;
+use sqlx::sqlite::SqliteRow;
+use tenure_core::{Name, StateName, Timestamp};
+use uuid::Uuid;
+
+use crate::rows::Columns;
+
+/// A time as this database keeps it.
+pub(super) fn micros(time: Timestamp) -> i64 {
+    time.micros()
+}
+
+impl Columns for SqliteRow {
+    fn id(&self, column: &str) -> sqlx::Result<Option<Uuid>> {
+        self.try_get(column)
+    }
+
+    fn int(&self, column: &str) -> sqlx::Result<Option<i64>> {
+        self.try_get(column)
+    }
+
+    fn flag(&self, column: &str) -> sqlx::Result<Option<bool>> {
+        self.try_get(column)
+    }
+
+    fn text(&self, column: &str) -> sqlx::Result<Option<String>> {
+        self.try_get(column)
+    }
+
+    fn bytes(&self, column: &str) -> sqlx::Result<Option<Vec<u8>>> {
+        self.try_get(column)
+    }
+
+    fn time(&self, column: &str) -> sqlx::Result<Option<Timestamp>> {
+        Ok(self.int(column)?.map(Timestamp::from_micros))
+    }
+}
+
+/// A list of words for `json_each`, this database's `unnest`.
+pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
+    words.into_iter().collect::<serde_json::Value>().to_string()
+}
+
+/// Pools for `json_each`.
+pub(super) fn pools(pools: &[Name]) -> String {
+    words(pools.iter().map(Name::as_str))
+}
+
+/// States for `json_each`.
+pub(super) fn states(states: &[StateName]) -> String {
+    words(states.iter().copied().map(StateName::as_str))
+}

@@ -1,0 +1,146 @@
+//! Saving transitions: table by table.
+
+use sqlx::SqliteConnection;
+use tenure_core::Transition;
+
+use super::row::micros;
+use super::{inbox, journal, queue};
+use crate::columns::{Changes, InputColumns, RunColumns};
+use crate::error::conflict_if_taken;
+use crate::{Result, StoreError};
+
+pub(super) const STATEMENTS: &[&str] = &[INSERT_RUN, UPDATE_RUN, INSERT_INPUT];
+
+pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) -> Result<()> {
+    let changes = Changes::of(transitions);
+    if !changes.created.is_empty() {
+        insert_runs(db, &changes.created).await?;
+    }
+    if !changes.updated.is_empty() {
+        update_runs(db, &changes.updated).await?;
+    }
+    if !changes.inputs.is_empty() {
+        insert_inputs(db, &changes.inputs).await?;
+    }
+    if !changes.entries.is_empty() {
+        journal::append(db, &changes.entries).await?;
+    }
+    if !changes.received.is_empty() {
+        inbox::receive(db, &changes.received).await?;
+    }
+    if !changes.enqueued.is_empty() {
+        queue::enqueue(db, &changes.enqueued).await?;
+    }
+    if !changes.dequeued.is_empty() {
+        queue::dequeue(db, &changes.dequeued).await?;
+    }
+    Ok(())
+}
+
+const INSERT_RUN: &str = "-- insert_run
+INSERT INTO runs (tenant_id, run_id, state, epoch, next_seq, inbox, revision, ready_at, lease_id,
+    lease_worker, lease_until, lease_started, wait_reason, output_type, output_encoding, output,
+    failure_code, failure_message, failure_retryable, ended_at, cancel_reason, cancel_force_at,
+    last_commit, attempts, stalled, offers, input_tokens, output_tokens, cached_tokens,
+    reasoning_tokens, cost_micros, updated_at, agent_id, version, pool, max_attempts, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+    $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)";
+
+async fn insert_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Result<()> {
+    for row in rows {
+        changing(sqlx::query(INSERT_RUN), row)
+            .bind(row.agent_id)
+            .bind(row.version)
+            .bind(row.pool)
+            .bind(row.max_attempts)
+            .bind(micros(row.created_at))
+            .execute(&mut *db)
+            .await
+            .map_err(|error| conflict_if_taken(error, "a new run has the id of another"))?;
+    }
+    Ok(())
+}
+
+// The revision is the second guard beside the write lock.
+const UPDATE_RUN: &str = "-- update_run
+UPDATE runs SET state = $3, epoch = $4, next_seq = $5, inbox = $6, revision = $7, ready_at =
+    $8, lease_id = $9, lease_worker = $10, lease_until = $11, lease_started = $12, wait_reason
+    = $13, output_type = $14, output_encoding = $15, output = $16, failure_code = $17,
+    failure_message = $18, failure_retryable = $19, ended_at = $20, cancel_reason = $21,
+    cancel_force_at = $22, last_commit = $23, attempts = $24, stalled = $25, offers = $26,
+    input_tokens = $27, output_tokens = $28, cached_tokens = $29, reasoning_tokens = $30,
+    cost_micros = $31, updated_at = $32
+WHERE tenant_id = $1 AND run_id = $2 AND revision = $33";
+
+async fn update_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Result<()> {
+    let (mut updated, asked) = (0, rows.len());
+    for row in rows {
+        let query = changing(sqlx::query(UPDATE_RUN), row).bind(row.before);
+        updated += query.execute(&mut *db).await?.rows_affected();
+    }
+    if updated == asked as u64 {
+        return Ok(());
+    }
+    Err(StoreError::Conflict(format!(
+        "{updated} of {asked} runs have the revision that their transition started from"
+    )))
+}
+
+type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
+
+/// Binds the key of the run and every column that may change.
+fn changing<'q>(query: Query<'q>, row: &RunColumns<'q>) -> Query<'q> {
+    query
+        .bind(row.tenant_id)
+        .bind(row.run_id)
+        .bind(row.state)
+        .bind(row.epoch)
+        .bind(row.next_seq)
+        .bind(row.inbox)
+        .bind(row.revision)
+        .bind(row.ready_at.map(micros))
+        .bind(row.lease_id)
+        .bind(row.lease_worker)
+        .bind(row.lease_until.map(micros))
+        .bind(row.lease_started)
+        .bind(row.wait_reason)
+        .bind(row.output.content_type)
+        .bind(row.output.encoding)
+        .bind(row.output.data)
+        .bind(row.failure.code)
+        .bind(row.failure.message)
+        .bind(row.failure.retryable)
+        .bind(row.ended_at.map(micros))
+        .bind(row.cancel_reason)
+        .bind(row.cancel_force_at.map(micros))
+        .bind(row.last_commit)
+        .bind(row.attempts)
+        .bind(row.stalled)
+        .bind(row.offers)
+        .bind(row.usage.input_tokens)
+        .bind(row.usage.output_tokens)
+        .bind(row.usage.cached_tokens)
+        .bind(row.usage.reasoning_tokens)
+        .bind(row.usage.cost_micros)
+        .bind(micros(row.updated_at))
+}
+
+const INSERT_INPUT: &str = "-- insert_input
+INSERT INTO run_inputs (tenant_id, run_id, content_type, encoding, payload, labels)
+VALUES ($1, $2, $3, $4, $5, $6)";
+
+async fn insert_inputs(db: &mut SqliteConnection, rows: &[InputColumns<'_>]) -> Result<()> {
+    for row in rows {
+        sqlx::query(INSERT_INPUT)
+            .bind(row.tenant_id)
+            .bind(row.run_id)
+            .bind(row.payload.content_type)
+            .bind(row.payload.encoding)
+            .bind(row.payload.data)
+            .bind(row.labels.as_str())
+            .execute(&mut *db)
+            .await
+            .map_err(|error| conflict_if_taken(error, "a new run has an input already"))?;
+    }
+    Ok(())
+}

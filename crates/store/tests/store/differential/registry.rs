@@ -1,0 +1,75 @@
+//! Tenants, agents, versions and aliases.
+
+use tenure_core::TenantId;
+use tenure_core::agent::{Alias, AliasTarget};
+
+use super::Step;
+use crate::world::{agent, name, tenant, version};
+
+const NAMES: [&str; 4] = ["a", "a-b", "ab", "b.c"];
+
+pub(super) async fn act(step: &mut Step<'_>) {
+    let tenants = step.tenants().await;
+    match step.pick(&tenants) {
+        Some(_) if tenants.len() < 2 && step.random.bool() => insert_tenant(step).await,
+        None => insert_tenant(step).await,
+        Some(tenant) => match step.random.u32(..3) {
+            0 => insert_agent(step, tenant).await,
+            1 => publish(step, tenant).await,
+            _ => set_alias(step, tenant).await,
+        },
+    }
+}
+
+async fn insert_tenant(step: &mut Step<'_>) {
+    let text = step.pick(&NAMES).unwrap();
+    let new = tenant(step.id(), text);
+    let mut tx = step.store.begin().await.unwrap();
+    let inserted = tx.insert_tenant(&new).await.unwrap();
+    tx.commit().await.unwrap();
+    step.note("insert_tenant", inserted, inserted);
+}
+
+/// With its first version, so that it can have runs.
+async fn insert_agent(step: &mut Step<'_>, tenant: TenantId) {
+    let text = step.pick(&NAMES).unwrap();
+    let new = agent(tenant, step.id(), text);
+    let mut tx = step.store.begin().await.unwrap();
+    let inserted = tx.insert_agent(&new).await.unwrap();
+    if inserted {
+        tx.insert_version(tenant, &version(new.id, 1, "{}")).await.unwrap();
+    }
+    tx.commit().await.unwrap();
+    step.note("insert_agent", inserted, inserted);
+}
+
+async fn publish(step: &mut Step<'_>, tenant: TenantId) {
+    let text = step.pick(&NAMES).unwrap();
+    let spec = format!("{{\"n\": {}}}", step.random.u32(..4));
+    let mut tx = step.store.begin().await.unwrap();
+    let locked = tx.lock_agent(tenant, &name(text)).await.unwrap();
+    step.note("lock_agent", &locked, locked.is_some());
+    let Some(agent) = locked else { return };
+    let new = version(agent.id, agent.latest + 1, &spec);
+    let known = tx.find_version_by_digest(tenant, agent.id, &new.digest).await.unwrap();
+    step.note("find_version_by_digest", &known, known.is_some());
+    if known.is_none() {
+        tx.insert_version(tenant, &new).await.unwrap();
+        step.note("insert_version", new.number, true);
+    }
+    tx.commit().await.unwrap();
+}
+
+async fn set_alias(step: &mut Step<'_>, tenant: TenantId) {
+    let agents = step.agents(tenant).await;
+    let Some(agent) = step.pick(&agents) else { return };
+    let mut targets = vec![AliasTarget { version: 1, weight: step.random.u32(1..) }];
+    if step.random.bool() {
+        targets.push(AliasTarget { version: 2, weight: 1 });
+    }
+    let alias = Alias::new(agent, name(step.pick(&NAMES).unwrap()), targets).unwrap();
+    let mut tx = step.store.begin().await.unwrap();
+    tx.set_alias(tenant, &alias).await.unwrap();
+    tx.commit().await.unwrap();
+    step.note("set_alias", &alias, true);
+}

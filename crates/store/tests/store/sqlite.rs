@@ -1,0 +1,73 @@
+//! What only SQLite has: a file that one process may open.
+
+use std::sync::Arc;
+
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{Connection, SqliteConnection};
+use tenure_store::sqlite::SqliteStore;
+use tenure_store::{Store, StoreError};
+
+use crate::world::World;
+
+#[tokio::test]
+async fn a_file_is_open_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite:{}", directory.path().join("not/there/yet.db").display());
+    let first = SqliteStore::open(&url).await.unwrap();
+    let error = SqliteStore::open(&url).await.err().expect("a refusal");
+    assert!(matches!(error, StoreError::File { .. }), "{error:?}");
+    let message = error.to_string();
+    assert!(message.contains("yet.db: it is open in another process"), "{message}");
+    drop(first);
+    SqliteStore::open(&url).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_file_keeps_what_was_committed() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("tenure.db").display());
+    let mut world = World::new(Arc::new(SqliteStore::open(&url).await.unwrap())).await;
+    let run = world.create().await;
+    drop(world);
+    let store = SqliteStore::open(&url).await.unwrap();
+    let found = store.find_run(run.tenant, run.id).await.unwrap().unwrap();
+    assert_eq!(found.run, run);
+}
+
+#[tokio::test]
+async fn a_file_is_read_while_a_transaction_is_open() {
+    crate::database::on_file(|store| async move {
+        let mut world = World::new(store).await;
+        let created = world.new_run("default", crate::world::START);
+        let mut tx = world.store.begin().await.unwrap();
+        tx.save(std::slice::from_ref(&created)).await.unwrap();
+        let find = || world.store.find_run(world.tenant, created.run.id);
+        assert_eq!(find().await.unwrap(), None);
+        tx.commit().await.unwrap();
+        assert!(find().await.unwrap().is_some());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn two_databases_in_memory_are_two() {
+    let one = World::new(Arc::new(SqliteStore::open("sqlite::memory:").await.unwrap())).await;
+    let two = SqliteStore::open("sqlite::memory:").await.unwrap();
+    assert_eq!(one.store.list_tenants(None, 9).await.unwrap().len(), 1);
+    assert_eq!(two.list_tenants(None, 9).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn bad_data_is_named() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenure.db");
+    let store = SqliteStore::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let mut world = World::new(Arc::new(store)).await;
+    let run = world.create().await;
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+    sqlx::query("UPDATE runs SET attempts = -1").execute(&mut connection).await.unwrap();
+    let error = world.store.find_run(run.tenant, run.id).await.unwrap_err().to_string();
+    let start = "table runs, column attempts, row tenant_id ";
+    assert!(error.starts_with(start) && error.contains(&run.id.uuid().to_string()), "{error}");
+}

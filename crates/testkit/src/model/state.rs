@@ -1,0 +1,95 @@
+//! What the model holds: the contract's tables as maps, and how a transition changes them.
+
+use std::collections::BTreeMap;
+
+use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::run::InboxItem;
+use tenure_core::{
+    AgentId, Effect, Entry, Name, Payload, Run, RunId, TenantId, Timestamp, Transition,
+};
+use tenure_store::{FullRun, Result, RunKey, StoreError};
+
+/// Everything that the store holds.
+#[derive(Clone, Default)]
+pub(super) struct State {
+    pub now: Timestamp,
+    pub tenants: BTreeMap<TenantId, Tenant>,
+    pub agents: BTreeMap<(TenantId, AgentId), Agent>,
+    pub versions: BTreeMap<(TenantId, AgentId, u32), Version>,
+    pub aliases: BTreeMap<(TenantId, AgentId, Name), Alias>,
+    pub keys: BTreeMap<(TenantId, String), RunKey>,
+    pub runs: BTreeMap<(TenantId, RunId), Run>,
+    pub inputs: BTreeMap<(TenantId, RunId), (Payload, BTreeMap<String, String>)>,
+    pub ready: BTreeMap<(TenantId, RunId), (Name, Timestamp)>,
+    pub journal: BTreeMap<(TenantId, RunId, u64), Entry>,
+    pub inbox: BTreeMap<(TenantId, RunId, u64), InboxItem>,
+    pub artifacts: BTreeMap<(TenantId, RunId, String), Artifact>,
+}
+
+impl State {
+    pub(super) fn agent(&self, tenant: TenantId, name: &Name) -> Option<Agent> {
+        self.agents.values().find(|agent| agent.tenant == tenant && agent.name == *name).cloned()
+    }
+
+    pub(super) fn full_run(&self, tenant: TenantId, run: RunId) -> Option<FullRun> {
+        let run = self.runs.get(&(tenant, run))?.clone();
+        let (input, labels) = self.inputs.get(&(tenant, run.id))?.clone();
+        let agent = self.agents.get(&(tenant, run.agent))?.name.clone();
+        Some(FullRun { run, agent, input, labels })
+    }
+
+    pub(super) fn entries(&self, tenant: TenantId, run: RunId) -> Vec<Entry> {
+        let of_run = self.journal.iter().filter(|((of, by, _), _)| (*of, *by) == (tenant, run));
+        of_run.map(|(_, entry)| entry.clone()).collect()
+    }
+
+    pub(super) fn items(&self, tenant: TenantId, run: RunId) -> Vec<InboxItem> {
+        let of_run = self.inbox.iter().filter(|((of, by, _), _)| (*of, *by) == (tenant, run));
+        of_run.map(|(_, item)| item.clone()).collect()
+    }
+
+    pub(super) fn has_source(&self, tenant: TenantId, run: RunId, source: &str) -> bool {
+        self.items(tenant, run).iter().any(|item| item.source == source)
+    }
+
+    /// Saves one transition.
+    pub(super) fn save(&mut self, transition: &Transition) -> Result<()> {
+        let run = &transition.run;
+        let key = (run.tenant, run.id);
+        let found = self.runs.get(&key).map(|run| run.revision);
+        if found != transition.before {
+            return Err(StoreError::Conflict(format!("{} has revision {found:?}", run.id)));
+        }
+        self.runs.insert(key, run.clone());
+        transition.effects.iter().try_for_each(|effect| self.apply(run, effect))
+    }
+
+    fn apply(&mut self, run: &Run, effect: &Effect) -> Result<()> {
+        let (tenant, id) = (run.tenant, run.id);
+        match effect {
+            Effect::Open { input, labels } => {
+                self.inputs.insert((tenant, id), (input.clone(), labels.clone()));
+            }
+            Effect::Append(entry) => {
+                if self.journal.insert((tenant, id, entry.seq), entry.clone()).is_some() {
+                    return Err(StoreError::Conflict(format!("{id} has entry {}", entry.seq)));
+                }
+            }
+            Effect::Receive(item) => {
+                let known = self.has_source(tenant, id, &item.source);
+                let taken = self.inbox.insert((tenant, id, item.number), item.clone());
+                if known || taken.is_some() {
+                    return Err(StoreError::Conflict(format!("{id} has `{}`", item.source)));
+                }
+            }
+            Effect::Enqueue { ready_at } => {
+                self.ready.insert((tenant, id), (run.pool.clone(), *ready_at));
+            }
+            Effect::Dequeue => {
+                self.ready.remove(&(tenant, id));
+            }
+            Effect::WakeOwner(_) | Effect::WakeWatchers => {}
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,11 @@
+//! One file per command: ask the control plane, show the answer.
+
+pub(crate) mod agents;
+pub(crate) mod apply;
+pub(crate) mod artifacts;
+pub(crate) mod journal;
+pub(crate) mod run;
+pub(crate) mod runs;
+pub(crate) mod schema;
+pub(crate) mod services;
+pub(crate) mod tenants;

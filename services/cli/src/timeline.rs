@@ -1,0 +1,184 @@
+//! A journal as a person reads it: a line per entry, takeovers between them, totals below.
+
+use std::time::Duration;
+
+use tenure_core::Timestamp;
+use tenure_sdk::v1;
+use tenure_sdk::v1::record::Status;
+
+use crate::ui::paint::Paint;
+use crate::ui::{text, time};
+
+/// The column of keys is no wider than this, so that details stay on the screen.
+const WIDEST_KEY: usize = 48;
+/// And no narrower than this where entries are shown before all of them are known.
+const USUAL_KEY: usize = 32;
+
+/// Makes the lines of one journal, in order.
+#[derive(Debug)]
+pub(crate) struct Timeline {
+    paint: Paint,
+    started: Timestamp,
+    key_width: usize,
+    /// The epoch and time of the entry before.
+    before: Option<(u64, Timestamp)>,
+    totals: Totals,
+}
+
+/// What has been shown.
+#[derive(Debug, Default)]
+struct Totals {
+    entries: u64,
+    failed: u64,
+    takeovers: u64,
+    /// Entries by kind, in order of appearance.
+    kinds: Vec<(&'static str, u64)>,
+    usage: tenure_core::Usage,
+}
+
+impl Timeline {
+    /// The journal of `run`; `known` are the entries that are there already.
+    pub(crate) fn new(run: &v1::Run, known: &[v1::Entry], paint: Paint) -> Self {
+        let keys = known.iter().filter_map(|entry| entry.record.as_ref()).map(|r| r.key.len());
+        let key_width = keys.max().unwrap_or(USUAL_KEY).min(WIDEST_KEY);
+        let started = time::moment(run.created_at.as_ref());
+        Self { paint, started, key_width, before: None, totals: Totals::default() }
+    }
+
+    /// The line above the first entry.
+    pub(crate) fn heading(&self) -> String {
+        self.paint.bold(format!("{:>4}  {:>9}  {:>9}  {:<8}  KEY", "SEQ", "AT", "TOOK", "KIND"))
+    }
+
+    /// The lines of the next entry: itself, and before it who took over, if somebody did.
+    pub(crate) fn entry(&mut self, entry: &v1::Entry) -> Vec<String> {
+        let at = time::moment(entry.at.as_ref());
+        let mut lines = Vec::new();
+        if let Some((epoch, before)) = self.before.filter(|(epoch, _)| *epoch != entry.epoch) {
+            self.totals.takeovers += 1;
+            lines.push(self.takeover(epoch, entry.epoch, at.since(before)));
+        }
+        self.before = Some((entry.epoch, at));
+        let record = entry.record.clone().unwrap_or_default();
+        self.totals.add(&record);
+        lines.push(self.line(entry.seq, at, &record));
+        lines
+    }
+
+    fn takeover(&self, from: u64, to: u64, gap: Duration) -> String {
+        let gap = time::took(gap);
+        let text = format!("──── taken over after {gap}: epoch {from} → {to} ────");
+        format!("{:>4}  {:>9}  {}", "", "", self.paint.notable(text))
+    }
+
+    fn line(&self, seq: u64, at: Timestamp, record: &v1::Record) -> String {
+        let at = time::elapsed(at.since(self.started));
+        let took = time::took(time::length(record.duration.as_ref()));
+        let kind = kind(record);
+        let line = format!("{seq:>4}  {at:>9}  {took:>9}  {kind:<8}  ");
+        let key = text::line(&record.key);
+        match details(record, self.paint) {
+            None => format!("{line}{key}"),
+            Some(details) => format!("{line}{key:<width$}  {details}", width = self.key_width),
+        }
+    }
+
+    /// The line below the last entry.
+    pub(crate) fn totals(&self) -> String {
+        let Some((_, last)) = self.before else {
+            return "nothing is recorded yet".into();
+        };
+        let all = text::count(self.totals.entries, "entry", "entries");
+        let took = time::took(last.since(self.started));
+        let mut parts = vec![format!("{all} in {took}")];
+        parts.extend(self.totals.kinds.iter().map(|(kind, count)| format!("{count} {kind}")));
+        parts.extend(tokens(&self.totals.usage));
+        if self.totals.failed > 0 {
+            parts.push(self.paint.bad(format!("{} failed", self.totals.failed)));
+        }
+        match self.totals.takeovers {
+            0 => {}
+            1 => parts.push(self.paint.notable("taken over once")),
+            times => parts.push(self.paint.notable(format!("taken over {times} times"))),
+        }
+        parts.join(" · ")
+    }
+}
+
+impl Totals {
+    fn add(&mut self, record: &v1::Record) {
+        self.entries += 1;
+        self.failed += u64::from(matches!(record.status, Some(Status::Failed(_))));
+        let kind = kind(record);
+        match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
+            Some((_, count)) => *count += 1,
+            None => self.kinds.push((kind, 1)),
+        }
+        if let Some(usage) = &record.usage {
+            self.usage.add(&self::usage(usage));
+        }
+    }
+}
+
+/// The kind of an entry in one word.
+pub(crate) fn kind(record: &v1::Record) -> &'static str {
+    match record.kind() {
+        v1::EntryKind::Unspecified => "other",
+        v1::EntryKind::Step => "step",
+        v1::EntryKind::Model => "model",
+        v1::EntryKind::Tool => "tool",
+        v1::EntryKind::Wait => "wait",
+        v1::EntryKind::Child => "child",
+        v1::EntryKind::Artifact => "artifact",
+        v1::EntryKind::Marker => "marker",
+    }
+}
+
+/// What is worth saying about an entry beyond its columns.
+fn details(record: &v1::Record, paint: Paint) -> Option<String> {
+    let mut parts = Vec::new();
+    if let Some(Status::Failed(failure)) = &record.status {
+        parts.push(paint.bad(format!("failed: {}", self::failure(failure))));
+    }
+    if record.attempt > 1 {
+        parts.push(paint.notable(format!("{} attempts", record.attempt)));
+    }
+    if let Some(usage) = &record.usage {
+        parts.extend(tokens(&self::usage(usage)).map(|tokens| paint.dim(tokens)));
+    }
+    (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+/// A failure in one line.
+pub(crate) fn failure(failure: &v1::Failure) -> String {
+    let message = text::line(failure.message.trim_end());
+    format!("{message} ({})", text::line(&failure.code))
+}
+
+/// Usage as core has it, which knows how to add it up.
+pub(crate) fn usage(usage: &v1::Usage) -> tenure_core::Usage {
+    tenure_core::Usage {
+        model: usage.model.clone(),
+        input_tokens: usage.input_tokens,
+        output_tokens: usage.output_tokens,
+        cached_tokens: usage.cached_tokens,
+        reasoning_tokens: usage.reasoning_tokens,
+        cost_micros: usage.cost_micros,
+    }
+}
+
+/// Tokens and money, if there were any.
+pub(crate) fn tokens(usage: &tenure_core::Usage) -> Option<String> {
+    if usage.input_tokens == 0 && usage.output_tokens == 0 {
+        return None;
+    }
+    let (input, output) = (usage.input_tokens, usage.output_tokens);
+    let tokens = format!("{} tokens in, {} out", text::thousands(input), text::thousands(output));
+    Some(match usage.cost_micros {
+        0 => tokens,
+        micros => format!("{tokens} for {}", text::dollars(micros)),
+    })
+}
+
+#[cfg(test)]
+mod tests;

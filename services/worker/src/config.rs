@@ -1,0 +1,141 @@
+//! What a worker is told by its command line and its environment. Nothing else reads either.
+
+use std::env;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use tenure_agents::{ModelConfig, Secret};
+use tenure_sdk::Name;
+
+/// Executes the runs of agents that are specifications.
+///
+/// Keys of model providers come from the environment: OPENAI_API_KEY, ANTHROPIC_API_KEY,
+/// GEMINI_API_KEY; the address of an Ollama server from OLLAMA_HOST.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "tenure-worker", version)]
+pub struct Config {
+    /// Address of the control plane.
+    #[arg(long, env = "TENURE_URL", default_value = "http://127.0.0.1:7700")]
+    pub url: String,
+    /// Tenant whose runs are executed.
+    #[arg(long, env = "TENURE_TENANT", default_value = "default")]
+    pub tenant: Name,
+    /// Pool to serve; may be given several times.
+    #[arg(long = "pool", value_name = "POOL", default_value = "default")]
+    pub pools: Vec<Name>,
+    /// Runs to execute at a time.
+    #[arg(long, default_value = "16", value_parser = capacity)]
+    pub capacity: usize,
+    /// Folder that agents may read; they see nothing outside it.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub files: PathBuf,
+    /// Host, beside the providers' own, that keys may be sent to when a specification names it in
+    /// `base_url`; may be given several times.
+    #[arg(
+        long = "model-host",
+        value_name = "HOST",
+        env = "TENURE_MODEL_HOSTS",
+        value_delimiter = ','
+    )]
+    pub model_hosts: Vec<String>,
+    /// How the log is written, on standard error. RUST_LOG chooses what is.
+    #[arg(long, value_enum, default_value = "text")]
+    pub log: LogFormat,
+    /// Write one line to standard output for each step that is really executed:
+    /// `executing RUN KEY epoch=E`.
+    #[arg(long)]
+    pub announce_steps: bool,
+    /// Execute this many steps and no more, and wait for ever instead of executing the next. It
+    /// lets a demonstration or a test kill the worker exactly between two steps.
+    #[arg(long, hide = true, value_name = "STEPS")]
+    pub hold_after: Option<usize>,
+    /// How models are reached.
+    #[arg(skip)]
+    pub models: ModelConfig,
+}
+
+/// A form of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Lines for people.
+    Text,
+    /// One JSON object a line, for machines.
+    Json,
+}
+
+impl Config {
+    /// The configuration of this process. Ends the process if the command line is wrong, or asks
+    /// for help.
+    pub fn of_process() -> Self {
+        Self::parse().with_keys()
+    }
+
+    /// The same with the keys of model providers that the environment has.
+    #[must_use]
+    pub fn with_keys(self) -> Self {
+        let models = models(self.model_hosts.clone(), |name| env::var(name).ok());
+        Self { models, ..self }
+    }
+}
+
+/// The providers' keys from variables; an empty variable is an absent one.
+fn models(key_hosts: Vec<String>, variable: impl Fn(&str) -> Option<String>) -> ModelConfig {
+    let given = |name: &str| variable(name).filter(|value| !value.trim().is_empty());
+    let key = |name: &str| given(name).map(|value| Secret::new(&value));
+    ModelConfig {
+        openai_key: key("OPENAI_API_KEY"),
+        anthropic_key: key("ANTHROPIC_API_KEY"),
+        gemini_key: key("GEMINI_API_KEY"),
+        ollama_host: given("OLLAMA_HOST"),
+        key_hosts,
+    }
+}
+
+fn capacity(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(capacity @ 1..=10_000) => Ok(capacity),
+        _ => Err("a whole number from 1 to 10000 is needed".into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Config, clap::Error> {
+        Config::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn everything_has_a_default() {
+        let config = parse("tenure-worker").unwrap();
+        assert_eq!((config.capacity, config.pools.len()), (16, 1));
+        assert_eq!((config.log, config.hold_after), (LogFormat::Text, None));
+    }
+
+    #[test]
+    fn pools_replace_the_default() {
+        let config = parse("tenure-worker --pool a --pool b --model-host x,y").unwrap();
+        assert_eq!(config.pools, ["a".parse().unwrap(), "b".parse().unwrap()]);
+        assert_eq!(config.model_hosts, ["x", "y"]);
+    }
+
+    #[test]
+    fn mistakes_are_told() {
+        for line in ["--pool NO", "--capacity 0", "--log xml", "--tenant a/b", "--hold-after x"] {
+            assert!(parse(&format!("tenure-worker {line}")).is_err(), "{line}");
+        }
+    }
+
+    #[test]
+    fn keys_come_from_variables_and_show_themselves_to_nobody() {
+        let variable = |name: &str| match name {
+            "OPENAI_API_KEY" => Some("sk-secret".into()),
+            "GEMINI_API_KEY" => Some(" ".into()),
+            _ => None,
+        };
+        let models = models(vec![], variable);
+        assert!(models.openai_key.is_some() && models.gemini_key.is_none());
+        assert!(!format!("{models:?}").contains("sk-secret"));
+    }
+}
