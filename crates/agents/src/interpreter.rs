@@ -12,8 +12,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_core::{EntryKind, Payload};
-use tenure_sdk::{Context, Stop, join};
+use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
 
 use crate::model::{Message, ModelConfig, Models, Reply, Request};
 use crate::tools::{Files, http_request};

@@ -40,7 +40,7 @@ pub mod interpreter;
 pub mod model;
 pub mod tools;
 
-use tenure_core::{Failure, Usage};
+use tenure_sdk::{Failure, Usage};
 
 pub use interpreter::{Interpreter, Settings, SetupError};
 pub use model::{ModelConfig, Secret};

@@ -5,6 +5,7 @@ pub mod keys;
 pub mod remote;
 pub mod scripted;
 
+mod document;
 mod endpoint;
 mod failure;
 mod template;
@@ -15,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_core::{Failure, Usage};
+use tenure_sdk::{Failure, Usage};
 use tenure_spec::Provider;
 
 pub use keys::{ModelConfig, Secret};

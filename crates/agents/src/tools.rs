@@ -17,8 +17,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use tenure_core::{EntryKind, Failure, Usage};
-use tenure_sdk::{Context, Retry, Stop};
+use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
 
 use crate::model::{Definition, Message, Model, ToolCall};
 

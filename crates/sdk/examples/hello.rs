@@ -1,4 +1,4 @@
-//! The smallest worker: `cargo run -p tenure-sdk --example hello`, beside a running `tenure dev`,
+//! The smallest worker. Beside a running `tenure dev`: `cargo run -p tenure-sdk --example hello`,
 //! then `tenure run hello --input '"world"' --follow`.
 
 use tenure_sdk::{Client, Context, Stop, Worker, shutdown_signal};
@@ -10,7 +10,7 @@ async fn hello(ctx: Context, name: String) -> Result<String, Stop> {
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let client = Client::connect("http://127.0.0.1:7700", "default".parse()?)?;
+    let client = Client::from_env()?;
     Worker::new(client).handle("hello", hello).run(shutdown_signal()).await?;
     Ok(())
 }

@@ -43,6 +43,14 @@ impl Client {
         Ok(Self { channel: endpoint.connect_lazy(), endpoint, tenant })
     }
 
+    /// A client of the control plane at `TENURE_URL` (`http://127.0.0.1:7700` if it is not set) for
+    /// the tenant `TENURE_TENANT` (`default`).
+    pub fn from_env() -> Result<Self, Error> {
+        let url = std::env::var("TENURE_URL").unwrap_or_else(|_| "http://127.0.0.1:7700".into());
+        let tenant = std::env::var("TENURE_TENANT").unwrap_or_else(|_| "default".into());
+        Self::connect(&url, tenant.parse()?)
+    }
+
     /// The same client over a connection of its own, driven by the runtime that calls this.
     pub(crate) fn reconnected(&self) -> Self {
         Self { channel: self.endpoint.connect_lazy(), ..self.clone() }

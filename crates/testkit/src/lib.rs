@@ -2,3 +2,5 @@
 
 pub mod app;
 pub mod model;
+pub mod postgres;
+pub mod proxy;

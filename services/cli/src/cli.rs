@@ -87,8 +87,6 @@ pub(crate) enum Command {
     /// Run the stock worker, which executes agents.
     Worker(Worker),
     /// Run the control plane, which keeps runs and hands them to workers.
-    // Its own `--tenant` is a list to create; here that word is taken by whose runs are meant.
-    #[command(mut_arg("tenants", |arg| arg.long("tenants")))]
     ControlPlane(Box<tenure_control_plane::Config>),
 }
 

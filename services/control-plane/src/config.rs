@@ -23,18 +23,23 @@ pub struct Config {
     )]
     pub database_url: String,
 
-    /// Tenants to create at the start, unless they exist
+    /// How long to wait at the start for a database that is away, in seconds; 0 for not at all
     #[arg(
-        long = "tenant",
-        env = "TENURE_TENANTS",
-        value_delimiter = ',',
-        default_value = "default"
+        long,
+        env = "TENURE_DATABASE_WAIT",
+        default_value = "20",
+        value_name = "SECONDS",
+        value_parser = wait
     )]
+    pub database_wait: Duration,
+
+    /// Tenants to create at the start, unless they exist
+    #[arg(long, env = "TENURE_TENANTS", value_delimiter = ',', default_value = "default")]
     pub tenants: Vec<Name>,
 
     /// How long a lease lasts without a heartbeat, in seconds. Takeover after a crash takes this
     /// long
-    #[arg(long, env = "TENURE_LEASE_TTL", default_value = "30", value_parser = seconds)]
+    #[arg(long, env = "TENURE_LEASE_TTL", default_value = "30", value_parser = lease)]
     pub lease_ttl: Duration,
 
     /// How log lines look
@@ -47,6 +52,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7700)),
             database_url: "sqlite:.tenure/tenure.db".into(),
+            database_wait: Duration::from_secs(20),
             tenants: "default".parse().into_iter().collect(),
             lease_ttl: tenure_core::limits::LEASE_TTL,
             log: LogFormat::default(),
@@ -54,11 +60,20 @@ impl Default for Config {
     }
 }
 
-/// Seconds, with a fraction: at least half of one, so that a heartbeat has time to arrive.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let wrong = || format!("`{text}` is not a number of seconds from 0.5 to 86400");
+/// At least half a second, so that a heartbeat has time to arrive.
+fn lease(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.5)
+}
+
+fn wait(text: &str) -> Result<Duration, String> {
+    seconds(text, 0.0)
+}
+
+/// Seconds, with a fraction, up to a day.
+fn seconds(text: &str, least: f64) -> Result<Duration, String> {
+    let wrong = || format!("`{text}` is not a number of seconds from {least} to 86400");
     let seconds: f64 = text.parse().map_err(|_| wrong())?;
-    if !(0.5..=86_400.0).contains(&seconds) {
+    if !(least..=86_400.0).contains(&seconds) {
         return Err(wrong());
     }
     Ok(Duration::from_secs_f64(seconds))
@@ -70,9 +85,15 @@ mod tests {
 
     #[test]
     fn a_lease_lasts_half_a_second_to_a_day() {
-        assert_eq!(seconds("1.5"), Ok(Duration::from_millis(1500)));
+        assert_eq!(lease("1.5"), Ok(Duration::from_millis(1500)));
         for bad in ["", "0.4", "-1", "NaN", "inf", "86401", "1s"] {
-            assert!(seconds(bad).is_err(), "{bad}");
+            assert!(lease(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn nobody_has_to_wait_for_the_database() {
+        assert_eq!(wait("0"), Ok(Duration::ZERO));
+        assert!(wait("-1").is_err());
     }
 }

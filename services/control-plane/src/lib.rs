@@ -10,10 +10,11 @@ use anyhow::Context as _;
 pub use config::Config;
 use tenure_server::{Service, Settings, SystemEntropy};
 use tenure_store::{Store, StoreError};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// How often, and with which pause, an unreachable database is tried at the start.
-const OPEN: (u32, Duration) = (10, Duration::from_secs(2));
+/// The longest pause between two attempts to reach the database at the start.
+const PAUSE: Duration = Duration::from_secs(2);
 
 /// Runs a control plane until `shutdown`; `ready` is told the address as soon as it listens.
 pub async fn serve(
@@ -23,7 +24,7 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     // Several TLS back ends may be linked; this one is ours. A second call finds it in place.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let Some(store) = open(&config.database_url, &shutdown).await? else { return Ok(()) };
+    let Some(store) = open(&config, &shutdown).await? else { return Ok(()) };
     let settings = Settings {
         lease_ttl: config.lease_ttl,
         offer_ttl: config.lease_ttl.min(Settings::default().offer_ttl),
@@ -39,26 +40,26 @@ pub async fn serve(
 }
 
 /// Opens the store, trying again while the database is away; `None` if told to stop meanwhile.
-async fn open(url: &str, shutdown: &CancellationToken) -> anyhow::Result<Option<Arc<dyn Store>>> {
-    let (attempts, pause) = OPEN;
-    for attempt in 1..=attempts {
-        match tenure_store::open(url).await {
+async fn open(
+    config: &Config,
+    shutdown: &CancellationToken,
+) -> anyhow::Result<Option<Arc<dyn Store>>> {
+    let deadline = Instant::now() + config.database_wait;
+    loop {
+        let error = match tenure_store::open(&config.database_url).await {
             Ok(store) => return Ok(Some(store)),
-            Err(error @ StoreError::Unavailable(_)) if attempt < attempts => {
-                tracing::warn!(
-                    "attempt {attempt} of {attempts}: {error}; trying again in {pause:?}"
-                );
-            }
-            Err(error) => {
-                return Err(error).context(
-                    "could not open the database; check --database-url and that it is running",
-                );
-            }
+            Err(error) => error,
+        };
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() || !matches!(error, StoreError::Unavailable(_)) {
+            return Err(error).context(
+                "could not open the database; check --database-url and that it is running",
+            );
         }
+        tracing::warn!("{error}; trying again for {} s", left.as_secs_f32().ceil());
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
+            () = tokio::time::sleep(PAUSE.min(left)) => {}
             () = shutdown.cancelled() => return Ok(None),
         }
     }
-    Ok(None)
 }

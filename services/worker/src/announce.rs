@@ -5,8 +5,7 @@ use std::io::{self, Write as _};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use tenure_core::{Key, RunId};
-use tenure_sdk::Observer;
+use tenure_sdk::{Key, Observer, RunId};
 use tokio::sync::watch;
 
 /// Sees each step that is really executed; replayed ones are not.

@@ -3,9 +3,10 @@
 use std::env;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use tenure_agents::{ModelConfig, Secret};
 use tenure_sdk::Name;
+use tenure_telemetry::LogFormat;
 
 /// Executes the runs of agents that are specifications.
 ///
@@ -39,7 +40,7 @@ pub struct Config {
     )]
     pub model_hosts: Vec<String>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
-    #[arg(long, value_enum, default_value = "text")]
+    #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
     /// Write one line to standard output for each step that is really executed:
     /// `executing RUN KEY epoch=E`.
@@ -52,15 +53,6 @@ pub struct Config {
     /// How models are reached.
     #[arg(skip)]
     pub models: ModelConfig,
-}
-
-/// A form of the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line, for machines.
-    Json,
 }
 
 impl Config {

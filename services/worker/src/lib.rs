@@ -13,7 +13,7 @@ use tenure_agents::{Interpreter, Settings};
 use tenure_sdk::{Client, Worker};
 use tokio_util::sync::CancellationToken;
 
-pub use config::{Config, LogFormat};
+pub use config::Config;
 
 use announce::Announcer;
 

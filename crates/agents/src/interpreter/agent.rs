@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_core::Failure;
-use tenure_sdk::Retry;
+use tenure_sdk::{Failure, Retry};
 use tenure_spec::{Kind, Limits, Spec};
 
 use super::Shared;

@@ -3,8 +3,7 @@
 use jsonschema::Validator;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_core::Failure;
-use tenure_sdk::{Context, Stop};
+use tenure_sdk::{Context, Failure, Stop};
 
 /// The form of a structured answer.
 pub(super) struct Output {

@@ -1,7 +1,6 @@
 //! What a run has used of its limits.
 
-use tenure_core::{Failure, Timestamp, Usage};
-use tenure_sdk::{Context, Stop};
+use tenure_sdk::{Context, Failure, Stop, Timestamp, Usage};
 use tenure_spec::Limits;
 
 /// The limits of a run and what was used so far. Recorded turns count like new ones, so the sums

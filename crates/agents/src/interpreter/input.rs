@@ -1,7 +1,7 @@
 //! The input of a run as the first message of its conversation.
 
 use serde_json::Value;
-use tenure_core::{Failure, Payload};
+use tenure_sdk::{Failure, Payload};
 
 /// What a run without input says: providers refuse a conversation without text.
 const NOTHING: &str = "Begin.";

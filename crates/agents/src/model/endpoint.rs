@@ -1,7 +1,7 @@
 //! Which address a model is asked at, and with which key.
 
 use reqwest::Url;
-use tenure_core::Failure;
+use tenure_sdk::Failure;
 use tenure_spec::{Model, Provider};
 
 use super::keys::{ModelConfig, Secret};

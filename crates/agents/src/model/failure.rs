@@ -5,7 +5,7 @@
 use std::error::Error as _;
 
 use genai::webc;
-use tenure_core::Failure;
+use tenure_sdk::Failure;
 
 use super::keys::Secret;
 
@@ -13,26 +13,98 @@ use super::keys::Secret;
 const QUOTED: usize = 500;
 
 pub(super) fn of(model: &str, error: &genai::Error, key: Option<&Secret>) -> Failure {
+    let told = Told { model, key };
     let mut failure = match error.status() {
-        Some(status) => refused(model, status.as_u16(), &body(error)),
-        None => unanswered(model, error),
+        Some(status) => told.refused(status.as_u16(), &body(error)),
+        None => told.unanswered(error),
     };
-    if let Some(key) = key {
-        failure.message = key.remove_from(&failure.message);
-    }
-    failure.message = quoted(&failure.message, 2 * QUOTED);
+    failure.message = told.quote(&failure.message, 2 * QUOTED);
     failure
 }
 
-fn refused(model: &str, status: u16, body: &str) -> Failure {
-    let hint = match status {
-        401 | 403 => "; a key is sent to its provider and to the hosts the worker lists, no other",
-        _ => "",
-    };
-    Failure {
-        code: format!("model_http_{status}"),
-        message: format!("model `{model}` answered {status}{hint}: {}", quoted(body, QUOTED)),
-        retryable: matches!(status, 408 | 409 | 429 | 500..=599),
+/// Who is told about, and what must not be told.
+struct Told<'a> {
+    model: &'a str,
+    key: Option<&'a Secret>,
+}
+
+impl Told<'_> {
+    fn refused(&self, status: u16, body: &str) -> Failure {
+        let (model, body) = (self.model, self.quote(body, QUOTED));
+        let hint = match status {
+            401 | 403 => {
+                "; a key is sent to its provider and to the hosts the worker lists, no other"
+            }
+            _ => "",
+        };
+        Failure {
+            code: format!("model_http_{status}"),
+            message: format!("model `{model}` answered {status}{hint}: {body}"),
+            retryable: matches!(status, 408 | 409 | 429 | 500..=599),
+        }
+    }
+
+    fn unanswered(&self, error: &genai::Error) -> Failure {
+        match error {
+            genai::Error::WebModelCall { webc_error, .. }
+            | genai::Error::WebAdapterCall { webc_error, .. } => self.web(webc_error),
+            // The whole request stands in the text of this one, so only the cause is used.
+            genai::Error::ChatResponseGeneration { cause, .. } => self.invalid(cause),
+            genai::Error::NoChatResponse { .. } => self.invalid("it has no message"),
+            genai::Error::InvalidJsonResponseElement { info } => self.invalid(info),
+            genai::Error::SerdeJson(error) => self.invalid(&error.to_string()),
+            genai::Error::JsonValueExt(error) => self.invalid(&error.to_string()),
+            other => {
+                let message = format!("model `{}`: {other}", self.model);
+                Failure::permanent("model_request", message)
+            }
+        }
+    }
+
+    fn web(&self, error: &webc::Error) -> Failure {
+        match error {
+            webc::Error::Reqwest(error) => self.connection(error),
+            webc::Error::ResponseFailedNotJson { content_type, body } => {
+                let body = self.quote(body, QUOTED);
+                self.invalid(&format!("{content_type} instead of JSON: {body}"))
+            }
+            webc::Error::ResponseFailedInvalidJson { cause, .. } => self.invalid(cause),
+            webc::Error::JsonValueExt(error) => self.invalid(&error.to_string()),
+            webc::Error::ResponseFailedStatus { status, body, .. } => {
+                self.refused(status.as_u16(), body)
+            }
+        }
+    }
+
+    fn connection(&self, error: &reqwest::Error) -> Failure {
+        let (model, cause) = (self.model, cause(error));
+        if error.is_builder() {
+            let message = format!("model `{model}`: the request cannot be made: {cause}");
+            return Failure::permanent("model_request", message);
+        }
+        let (code, what) = if error.is_timeout() {
+            ("model_timeout", "did not answer in time")
+        } else {
+            ("model_connection", "cannot be reached")
+        };
+        Failure::retryable(code, format!("model `{model}` {what}: {cause}"))
+    }
+
+    /// A reply that cannot be read: models break their own format now and then, so once more may
+    /// help.
+    fn invalid(&self, cause: &str) -> Failure {
+        let cause = self.quote(cause, 2 * QUOTED);
+        let message = format!("the reply of model `{}` cannot be read: {cause}", self.model);
+        Failure::retryable("model_reply_invalid", message)
+    }
+
+    /// The beginning of a text, without the key. The key goes first: half of it, left by a cut
+    /// through its middle, would not be found any more (NO-SECRET).
+    fn quote(&self, text: &str, limit: usize) -> String {
+        match self.key {
+            Some(key) => quoted(&key.remove_from(text), limit),
+            None => quoted(text, limit),
+        }
     }
 }
 
@@ -51,47 +123,6 @@ fn body(error: &genai::Error) -> String {
     }
 }
 
-fn unanswered(model: &str, error: &genai::Error) -> Failure {
-    match error {
-        genai::Error::WebModelCall { webc_error, .. }
-        | genai::Error::WebAdapterCall { webc_error, .. } => web(model, webc_error),
-        // The whole request stands in the text of this one, so only the cause is used.
-        genai::Error::ChatResponseGeneration { cause, .. } => invalid(model, cause),
-        genai::Error::NoChatResponse { .. } => invalid(model, "it has no message"),
-        genai::Error::InvalidJsonResponseElement { info } => invalid(model, info),
-        genai::Error::SerdeJson(error) => invalid(model, &error.to_string()),
-        genai::Error::JsonValueExt(error) => invalid(model, &error.to_string()),
-        other => Failure::permanent("model_request", format!("model `{model}`: {other}")),
-    }
-}
-
-fn web(model: &str, error: &webc::Error) -> Failure {
-    match error {
-        webc::Error::Reqwest(error) => connection(model, error),
-        webc::Error::ResponseFailedNotJson { content_type, body } => {
-            invalid(model, &format!("{content_type} instead of JSON: {}", quoted(body, QUOTED)))
-        }
-        webc::Error::ResponseFailedInvalidJson { cause, .. } => invalid(model, cause),
-        webc::Error::JsonValueExt(error) => invalid(model, &error.to_string()),
-        webc::Error::ResponseFailedStatus { status, body, .. } => {
-            refused(model, status.as_u16(), body)
-        }
-    }
-}
-
-fn connection(model: &str, error: &reqwest::Error) -> Failure {
-    if error.is_builder() {
-        let message = format!("model `{model}`: the request cannot be made: {}", cause(error));
-        return Failure::permanent("model_request", message);
-    }
-    let (code, what) = if error.is_timeout() {
-        ("model_timeout", "did not answer in time")
-    } else {
-        ("model_connection", "cannot be reached")
-    };
-    Failure::retryable(code, format!("model `{model}` {what}: {}", cause(error)))
-}
-
 /// The innermost reason, which names no address: that may hold a key.
 fn cause(error: &reqwest::Error) -> String {
     let Some(mut cause) = error.source() else {
@@ -101,12 +132,6 @@ fn cause(error: &reqwest::Error) -> String {
         cause = source;
     }
     cause.to_string()
-}
-
-/// A reply that cannot be read: models break their own format now and then, so once more may help.
-fn invalid(model: &str, cause: &str) -> Failure {
-    let message = format!("the reply of model `{model}` cannot be read: {}", quoted(cause, QUOTED));
-    Failure::retryable("model_reply_invalid", message)
 }
 
 fn quoted(text: &str, limit: usize) -> String {

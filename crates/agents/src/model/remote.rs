@@ -8,9 +8,11 @@ use genai::adapter::AdapterKind;
 use genai::chat::{ChatOptions, ReasoningEffort};
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, ModelIden, ServiceTarget};
-use tenure_core::Failure;
+use tenure_sdk::Failure;
 use tenure_spec::Provider;
 use tokio::sync::Semaphore;
+use tracing::Dispatch;
+use tracing::instrument::WithSubscriber as _;
 
 use super::keys::{ModelConfig, Secret};
 use super::{Model, Reply, Request, endpoint, failure, translate};
@@ -78,8 +80,10 @@ impl Model for Remote {
     async fn reply(&self, request: &Request) -> Result<Reply, Failure> {
         let _permit = self.calls.acquire().await.map_err(|_| closed())?;
         let request = translate::request(request);
-        let reply = self.client.exec_chat(self.target.clone(), request, Some(&self.options)).await;
-        match reply {
+        let reply = self.client.exec_chat(self.target.clone(), request, Some(&self.options));
+        // genai logs what a provider answers, and providers quote keys (NO-SECRET). What is worth
+        // knowing of a call is in its result.
+        match reply.with_subscriber(Dispatch::none()).await {
             Ok(response) => Ok(translate::reply(&self.name, response)),
             Err(error) => Err(failure::of(&self.name, &error, self.key.as_ref())),
         }

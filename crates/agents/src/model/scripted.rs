@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tenure_core::{Failure, Usage};
+use tenure_sdk::{Failure, Usage};
 use tenure_spec::{Script, ScriptedCall, Turn};
 
 use super::template::{Scene, Templates};

@@ -3,7 +3,9 @@
 use minijinja::{Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::Serialize;
 use serde_json::Value;
-use tenure_core::{Failure, limits};
+use tenure_sdk::{Failure, limits};
+
+use super::document;
 
 /// Instructions that one template may take: thousands of files in a loop, not an endless one.
 const FUEL: u64 = 1_000_000;
@@ -33,6 +35,8 @@ impl Templates {
         // A misspelt variable is told instead of leaving a hole; `{% if file.error %}` stays legal.
         environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
         environment.add_filter("fromjson", from_json);
+        environment.add_filter("heading", document::heading);
+        environment.add_filter("sentence", document::sentence);
         Self { environment }
     }
 

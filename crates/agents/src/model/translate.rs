@@ -4,7 +4,7 @@ use genai::chat::{
     ChatMessage, ChatRequest, ChatResponse, ContentPart, MessageContent, StopReason, Tool,
     ToolResponse,
 };
-use tenure_core::Usage;
+use tenure_sdk::Usage;
 
 use super::{Definition, Message, Reply, Request, ToolCall};
 

@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tenure_core::{EntryKind, Failure};
-use tenure_sdk::{Context, Retry, Stop};
+use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
 
 use super::read_file::path_schema;
 use super::{Files, Output, Tool, step_name, text};

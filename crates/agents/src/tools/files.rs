@@ -13,7 +13,7 @@ use std::sync::Arc;
 use cap_std::ambient_authority;
 use cap_std::fs::{Dir, DirEntry};
 use serde::{Deserialize, Serialize};
-use tenure_core::Failure;
+use tenure_sdk::Failure;
 
 /// Bytes of a file that is read as a whole: what a model can take in, with room in a payload.
 pub const FILE: u64 = 256 << 10;

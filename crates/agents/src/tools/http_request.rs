@@ -11,8 +11,7 @@ use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION
 use reqwest::redirect::{self, Policy};
 use reqwest::{Method, Response, Url};
 use serde_json::{Map, Value, json};
-use tenure_core::{EntryKind, Failure};
-use tenure_sdk::{Context, Retry, Stop};
+use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
 
 use super::{Output, Tool, step_name, text};
 use crate::model::Definition;

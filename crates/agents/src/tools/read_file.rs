@@ -2,8 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tenure_core::EntryKind;
-use tenure_sdk::{Context, Retry, Stop};
+use tenure_sdk::{Context, EntryKind, Retry, Stop};
 
 use super::{Files, Output, Tool, step_name, text};
 use crate::model::Definition;

@@ -5,8 +5,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use bytes::Bytes;
 use serde_json::{Value, json};
-use tenure_core::{Failure, limits};
-use tenure_sdk::{Context, Stop};
+use tenure_sdk::{Context, Failure, Stop, limits};
 
 use super::{Output, Tool, fail, step_name, text};
 use crate::model::Definition;

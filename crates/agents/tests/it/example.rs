@@ -32,17 +32,18 @@ async fn turn(messages: &mut Vec<Message>, results: &[Value]) -> Reply {
 #[tokio::test(start_paused = true)]
 async fn the_script_reads_all_files_and_reports_on_them() {
     let mut messages = vec![Message::user("Digest the folder.")];
-    let files = json!({"files": [{"path": "a.md", "size": 9}, {"path": "b.md", "size": 1}]});
+    let files = json!({"files": [{"path": "a.md", "size": 9}, {"path": "c.md", "size": 1}, {"path": "b.md", "size": 1}]});
     assert_eq!(turn(&mut messages, &[files]).await.calls[0].name, "list_files");
 
-    let results =
-        [json!({"path": "a.md", "digest": "About A."}), json!({"error": "`b.md` is gone"})];
+    let results = [
+        json!({"path": "a.md", "digest": "About A."}),
+        json!({"path": "c.md", "digest": "About C."}),
+        json!({"error": "there is no file `b.md`"}),
+    ];
     let digests = turn(&mut messages, &results).await.calls;
-    assert_eq!(digests.len(), 2);
-    assert_eq!(
-        (digests[1].name.as_str(), &digests[1].arguments["path"]),
-        ("digest_file", &json!("b.md"))
-    );
+    let paths: Vec<_> = digests.iter().map(|call| (&*call.name, &call.arguments["path"])).collect();
+    let [a, b, c] = ["a.md", "b.md", "c.md"].map(Value::from);
+    assert_eq!(paths, [("digest_file", &a), ("digest_file", &c), ("digest_file", &b)]);
 
     let artifact = json!({"artifact": "report.md", "size": 99});
     let report = turn(&mut messages, &[artifact]).await.calls.remove(0);
@@ -50,8 +51,21 @@ async fn the_script_reads_all_files_and_reports_on_them() {
         (report.name.as_str(), &report.arguments["name"]),
         ("write_artifact", &json!("report.md"))
     );
-    let text = report.arguments["text"].as_str().unwrap();
-    assert!(text.contains("## a.md\n\nAbout A.\n") && text.contains("`b.md` is gone"), "{text}");
+    insta::assert_snapshot!(report.arguments["text"].as_str().unwrap(), @r"
+    # Digest of 2 documents
+
+    ## a.md
+
+    About A.
+
+    ## c.md
+
+    About C.
+
+    ## Not read
+
+    - there is no file `b.md`
+    ");
 
     let last = turn(&mut messages, &[]).await;
     assert_eq!((last.text.as_str(), last.calls.len()), ("The report is written to report.md.", 0));
@@ -62,14 +76,19 @@ async fn an_empty_folder_ends_the_script() {
     let mut messages = vec![Message::user("Digest the folder.")];
     turn(&mut messages, &[json!({"files": []})]).await;
     let reply = turn(&mut messages, &[]).await;
-    assert_eq!((reply.text.as_str(), reply.calls.len()), ("0 files to read.", 0));
+    assert_eq!((reply.text.as_str(), reply.calls.len()), ("No files to read.", 0));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_digest_is_the_first_line_and_the_number_of_words() {
+async fn a_digest_is_title_first_sentence_and_length() {
     for (text, digest) in [
-        ("# On Rust\n\nIt is fast.\n", "On Rust (6 words)"),
-        ("\nOne sentence. Another one.\n", "One sentence (4 words)"),
+        (
+            "# 3. On Rust\n\nIt is fast, e.g. here. It is more.\n",
+            "**3. On Rust** – It is fast, e.g. here.\n*(12 words)*",
+        ),
+        ("# Empty\n", "**Empty**\n*(2 words)*"),
+        ("Just one sentence. Another one.\n", "Just one sentence.\n*(5 words)*"),
+        ("Hello\n", "*(1 word)*"),
     ] {
         let request = Request { messages: vec![Message::user(text)], ..Request::default() };
         assert_eq!(model().reply(&request).await.unwrap().text, digest);

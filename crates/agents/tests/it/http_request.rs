@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenure_agents::tools::http_request::{HttpRequest, client};
-use tenure_core::Failure;
-use tenure_sdk::Retry;
+use tenure_sdk::{Failure, Retry};
 
 use crate::double::{Answer, Double, json as answer};
 

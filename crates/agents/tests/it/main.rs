@@ -1,4 +1,4 @@
-//! The parts of the interpreter against real files and real sockets.
+//! The interpreter and its parts against real files, real sockets and a control plane.
 
 // `cfg(test)` tells clippy that helpers, too, are tests and may unwrap.
 #[cfg(test)]
@@ -10,4 +10,12 @@ mod files;
 #[cfg(test)]
 mod http_request;
 #[cfg(test)]
+mod interpreter;
+#[cfg(test)]
 mod remote;
+#[cfg(test)]
+mod rig;
+#[cfg(test)]
+mod secrets;
+#[cfg(test)]
+mod takeover;

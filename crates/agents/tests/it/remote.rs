@@ -32,7 +32,8 @@ fn open(provider: Provider, base_url: &str, key_hosts: &[&str]) -> Arc<dyn Model
     Models::new(config).unwrap().open(&model).unwrap()
 }
 
-fn completion(message: &Value, finish: &str) -> Answer {
+/// A reply in OpenAI's format.
+pub(crate) fn completion(message: &Value, finish: &str) -> Answer {
     let usage = json!({
         "prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18,
         "prompt_tokens_details": {"cached_tokens": 4},

@@ -79,7 +79,7 @@ async fn a_document_over_the_limit_names_it() {
     let document = format!("name: hello\ndescription: {}", "x".repeat(256 << 10));
     let request = v1::PublishVersionRequest { tenant: "default".into(), document };
     let status = app.client.agents().publish_version(request).await.unwrap_err();
-    assert_snapshot!(said(&status), @"OutOfRange: the specification in bytes is 262181; the limit is 262144");
+    assert_snapshot!(said(&status), @"OutOfRange: the specification in bytes is 262169; the limit is 262144");
 }
 
 #[tokio::test]

@@ -3,7 +3,6 @@
 use std::io::Read as _;
 use std::time::Duration;
 
-use tenure_telemetry::LogFormat;
 use tokio_util::sync::CancellationToken;
 
 use crate::cli::Worker;
@@ -19,11 +18,7 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 
 pub(crate) async fn worker(command: Worker) -> Result<(), Problem> {
     let config = command.config.with_keys();
-    let format = match config.log {
-        tenure_worker::LogFormat::Text => LogFormat::Text,
-        tenure_worker::LogFormat::Json => LogFormat::Json,
-    };
-    tenure_telemetry::start(LOG, format);
+    tenure_telemetry::start(LOG, config.log);
     let shutdown = CancellationToken::new();
     if command.exit_with_parent {
         exit_with_parent(shutdown.clone());

@@ -90,6 +90,10 @@ fn random_record(step: &mut Step<'_>, place: u32) -> Record {
 fn outcome(step: &mut Step<'_>, run: &Run) -> (&'static str, Option<Outcome>) {
     let failure = Failure::retryable("http_503", "later");
     let pause = Duration::from_millis(step.random.u64(..20_000));
+    // Else it would hardly ever come up.
+    if run.cancel.is_some() && step.random.bool() {
+        return ("cancelled", Some(Outcome::Cancelled));
+    }
     match step.random.u32(..14) {
         0 => ("succeed", Some(Outcome::Succeed(Payload::json(format!("{pause:?}"))))),
         1 => ("fail", Some(Outcome::Fail { failure, retry_after: None })),

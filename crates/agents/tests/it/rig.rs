@@ -1,0 +1,142 @@
+//! The interpreter behind a worker of the SDK, against a control plane in this process.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tenure_agents::{Interpreter, ModelConfig, Settings};
+use tenure_sdk::{Client, Observer, Worker, v1};
+use tenure_testkit::app::{App, client};
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+/// A control plane and a folder of documents.
+pub(crate) struct Rig {
+    pub(crate) app: App,
+    files: TempDir,
+}
+
+/// A worker as a process would be: with threads of its own, which a kill ends together.
+pub(crate) struct Process(Option<Runtime>);
+
+/// Sees nothing.
+pub(crate) struct Nobody;
+
+impl Observer for Nobody {}
+
+impl Rig {
+    /// With these files, each a path and a text.
+    pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, text) in files {
+            let path = folder.path().join(path);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        Self { app: App::start().await, files: folder }
+    }
+
+    /// Publishes a specification, whose pool is `default`; the version's number.
+    pub(crate) async fn publish(&self, document: &str) -> u32 {
+        let request =
+            v1::PublishVersionRequest { tenant: "default".into(), document: document.into() };
+        let published = self.app.client.agents().publish_version(request).await.unwrap();
+        published.into_inner().version.unwrap().number
+    }
+
+    /// A worker on the test's own runtime, with which it ends.
+    pub(crate) fn work(&self, models: ModelConfig, observer: Arc<dyn Observer>) {
+        let worker = worker(self.app.client.clone(), self.files.path(), models, observer);
+        tokio::spawn(worker.run(CancellationToken::new()));
+    }
+
+    /// A worker that can be killed.
+    pub(crate) fn process(&self, models: ModelConfig, observer: Arc<dyn Observer>) -> Process {
+        let runtime = Runtime::new().unwrap();
+        let (url, files) = (self.app.url.clone(), self.files.path().to_owned());
+        runtime.spawn(async move {
+            let worker = worker(client(&url), &files, models, observer);
+            worker.run(CancellationToken::new()).await
+        });
+        Process(Some(runtime))
+    }
+
+    /// Publishes, runs without keys and waits for the end.
+    pub(crate) async fn ended(&self, document: &str, observer: Arc<dyn Observer>) -> v1::Run {
+        self.publish(document).await;
+        self.work(ModelConfig::default(), observer);
+        let agent = tenure_spec::parse(document).unwrap().name.to_string();
+        let run = self.app.create(&agent, r#""Begin.""#).await;
+        self.app.ended(&run).await
+    }
+
+    /// The records of a run by key.
+    pub(crate) async fn records(&self, run: &v1::Run) -> Vec<v1::Record> {
+        let entries = self.app.journal(&run.id).await.into_iter();
+        let mut records: Vec<_> = entries.filter_map(|entry| entry.record).collect();
+        records.sort_by(|a, b| a.key.cmp(&b.key));
+        records
+    }
+
+    /// The keys of a run, sorted: parallel calls are recorded in any order.
+    pub(crate) async fn keys(&self, run: &v1::Run) -> Vec<String> {
+        self.records(run).await.into_iter().map(|record| record.key).collect()
+    }
+}
+
+fn worker(
+    client: Client,
+    files: &Path,
+    models: ModelConfig,
+    observer: Arc<dyn Observer>,
+) -> Worker {
+    rustls::crypto::ring::default_provider().install_default().ok();
+    let settings = Settings { files: files.into(), models };
+    let interpreter = Interpreter::new(settings).unwrap();
+    Worker::new(client).pool("default".parse().unwrap()).observer(observer).interpreter(
+        move |ctx, input| {
+            let interpreter = interpreter.clone();
+            async move { interpreter.run(ctx, input).await }
+        },
+    )
+}
+
+impl Process {
+    /// Ends it as `kill -9` does: nothing is recorded, given back or said good-bye to.
+    pub(crate) fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// The output of a run that succeeded.
+pub(crate) fn output(run: &v1::Run) -> Value {
+    assert_eq!(run.state(), v1::RunState::Succeeded, "{run:?}");
+    serde_json::from_slice(&run.output.as_ref().unwrap().data).unwrap()
+}
+
+/// The failure of a run that failed.
+pub(crate) fn failure(run: &v1::Run) -> &v1::Failure {
+    assert_eq!(run.state(), v1::RunState::Failed, "{run:?}");
+    run.failure.as_ref().unwrap()
+}
+
+/// The code that a record failed with.
+pub(crate) fn failed(record: &v1::Record) -> Option<&str> {
+    match &record.status {
+        Some(v1::record::Status::Failed(failure)) => Some(&failure.code),
+        _ => None,
+    }
+}

@@ -1,0 +1,148 @@
+//! A worker dies in the middle: what was recorded is not done again.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::json;
+use tenure_agents::ModelConfig;
+use tenure_sdk::{Key, Observer, RunId};
+use tokio::sync::Notify;
+
+use crate::double::{Double, json as answer};
+use crate::rig::{Rig, failed, failure, output};
+
+const FILES: [(&str, &str); 3] = [("a.md", "# A"), ("b.md", "# B"), ("c.md", "# C")];
+const EXAMPLE: &str = include_str!("../../../../examples/document-digest/agent.yaml");
+/// Steps of the example with these files.
+const STEPS: usize = 12;
+/// Longer than a lease lasts.
+const LEASE: Duration = Duration::from_mins(1);
+
+/// Counts executions, and holds its worker before one of them.
+#[derive(Default)]
+struct Counter {
+    executed: Mutex<Vec<String>>,
+    begun: AtomicUsize,
+    /// How many steps may begin; the others wait for ever.
+    hold_after: Option<usize>,
+    held: Notify,
+}
+
+impl Counter {
+    fn holding(hold_after: usize) -> Arc<Self> {
+        Arc::new(Self { hold_after: Some(hold_after), ..Self::default() })
+    }
+
+    fn executed(&self) -> Vec<String> {
+        let mut keys = self.executed.lock().unwrap().clone();
+        keys.sort();
+        keys
+    }
+}
+
+#[async_trait]
+impl Observer for Counter {
+    async fn before_step(&self, _run: RunId, key: &Key, _epoch: u64) {
+        let before = self.begun.fetch_add(1, Ordering::SeqCst);
+        if self.hold_after.is_some_and(|steps| before >= steps) {
+            self.held.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.executed.lock().unwrap().push(key.to_string());
+    }
+}
+
+#[tokio::test]
+async fn after_a_crash_at_any_step_no_recorded_step_is_executed_again() {
+    for crash in 0..STEPS {
+        let rig = Rig::with(&FILES).await;
+        rig.publish(&EXAMPLE.replace("300ms", "0ms")).await;
+        let first = Counter::holding(crash);
+        let process = rig.process(ModelConfig::default(), first.clone());
+        let run = rig.app.create("document-digest", "null").await;
+        first.held.notified().await;
+        process.kill();
+        let recorded: BTreeSet<String> = rig.app.keys(&run).await.into_iter().collect();
+
+        let second = Arc::new(Counter::default());
+        let _successor = rig.process(ModelConfig::default(), second.clone());
+        rig.app.pass(LEASE).await;
+        let ended = rig.app.ended(&run).await;
+        assert_eq!(output(&ended), "The report is written to report.md.");
+
+        let all = rig.keys(&ended).await;
+        assert_eq!(all.len(), STEPS, "each step is recorded once: {all:?}");
+        let missing: Vec<_> = all.into_iter().filter(|key| !recorded.contains(key)).collect();
+        assert_eq!(second.executed(), missing, "crash at step {crash}");
+        assert!(recorded.iter().all(|key| first.executed().contains(key)), "crash at {crash}");
+    }
+}
+
+#[tokio::test]
+async fn a_new_version_does_not_disturb_a_run() {
+    let spec = |text: &str, tool: &str| {
+        let turns = format!("[{{calls: [{{tool: {tool}}}]}}, {{text: {text}}}]");
+        let model = format!("{{provider: scripted, name: s, script: {{turns: {turns}}}}}");
+        format!("{{name: sample, tools: [{tool}], model: {model}}}")
+    };
+    let rig = Rig::with(&FILES).await;
+    rig.publish(&spec("old", "list_files")).await;
+    let first = Counter::holding(1);
+    let process = rig.process(ModelConfig::default(), first.clone());
+    let old = rig.app.create("sample", "null").await;
+    first.held.notified().await;
+    process.kill();
+
+    assert_eq!(rig.publish(&spec("new", "digest_file")).await, 2);
+    let _successor = rig.process(ModelConfig::default(), Arc::new(Counter::default()));
+    let new = rig.app.create("sample", "null").await;
+    assert_eq!(output(&rig.app.ended(&new).await), "new");
+    rig.app.pass(LEASE).await;
+    let old = rig.app.ended(&old).await;
+    assert_eq!((output(&old), old.version), ("old".into(), 1));
+}
+
+/// Stops its worker when a step is recorded, before anything follows from it.
+struct AfterRecord {
+    recorded: Notify,
+    /// Nothing is ever sent; the end of the other side lets go.
+    never: Mutex<mpsc::Receiver<()>>,
+}
+
+impl Observer for AfterRecord {
+    fn after_step(&self, _run: RunId, _key: &Key, _epoch: u64) {
+        self.recorded.notify_one();
+        let _ = self.never.lock().unwrap().recv();
+    }
+}
+
+#[tokio::test]
+async fn a_failed_model_call_is_the_result_for_the_next_worker_too() {
+    let refusal = answer(400, &json!({"error": {"message": "no such model"}}));
+    let server = Double::start(vec![refusal]).await;
+    let model = format!("{{provider: openai, name: acme, base_url: '{}'}}", server.url);
+    let rig = Rig::with(&[]).await;
+    rig.publish(&format!("{{name: sample, model: {model}}}")).await;
+
+    // Kept to the end, so that the stopped thread does nothing more while the test looks.
+    let (_keep, never) = mpsc::channel();
+    let first = Arc::new(AfterRecord { recorded: Notify::new(), never: Mutex::new(never) });
+    let process = rig.process(ModelConfig::default(), first.clone());
+    let run = rig.app.create("sample", "null").await;
+    first.recorded.notified().await;
+    process.kill();
+
+    let second = Arc::new(Counter::default());
+    let _successor = rig.process(ModelConfig::default(), second.clone());
+    rig.app.pass(LEASE).await;
+    let run = rig.app.ended(&run).await;
+    assert_eq!((&*failure(&run).code, run.attempts), ("model_http_400", 2));
+    assert!(failure(&run).message.contains("no such model"), "{run:?}");
+    assert_eq!(second.executed(), [""; 0]);
+    assert_eq!(server.asked().len(), 1);
+    let records = rig.records(&run).await;
+    assert_eq!(records.iter().map(failed).collect::<Vec<_>>(), [Some("model_http_400")]);
+}

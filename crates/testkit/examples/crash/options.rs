@@ -1,0 +1,72 @@
+//! What the two roles of this program are told.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, ValueEnum};
+
+/// The crash test with real processes; scripts/crash builds and runs it
+#[derive(Parser)]
+#[command(name = "crash")]
+pub(crate) enum Role {
+    /// Run the test on one database
+    Test(Test),
+    /// Be one of its workers
+    #[command(hide = true)]
+    Worker(Worker),
+}
+
+/// Options of the test.
+#[derive(Args, Clone)]
+pub(crate) struct Test {
+    /// Where the control plane keeps its data; `postgres` needs TENURE_TEST_DATABASE_URL
+    #[arg(long, value_enum)]
+    pub(crate) database: Database,
+
+    /// How many runs to create
+    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(5..=2_000))]
+    pub(crate) runs: u32,
+
+    /// Decides who is killed, how long each step takes and what it gives; by default another one
+    /// each time
+    #[arg(long, default_value_t = fastrand::u64(..1_000_000))]
+    pub(crate) seed: u64,
+}
+
+/// The back ends.
+#[derive(Clone, Copy, ValueEnum)]
+pub(crate) enum Database {
+    /// A file in a temporary directory
+    Sqlite,
+    /// A database of its own on the server of the tests
+    Postgres,
+}
+
+impl Database {
+    /// Its name, for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// Options of a worker.
+#[derive(Args)]
+pub(crate) struct Worker {
+    /// The name of this process in the log
+    #[arg(long)]
+    pub(crate) name: String,
+
+    /// The control plane
+    #[arg(long)]
+    pub(crate) url: String,
+
+    /// The log of all processes
+    #[arg(long)]
+    pub(crate) log: PathBuf,
+
+    /// Of its random numbers
+    #[arg(long)]
+    pub(crate) seed: u64,
+}
