@@ -34,6 +34,9 @@ pub const LABELS: usize = 32;
 pub const ALIAS_TARGETS: usize = 16;
 /// Leases handed out in one poll, and leases in one heartbeat.
 pub const LEASES: usize = 500;
+/// Polls that one replica holds at a time: each costs a little memory, and a fleet this large wants
+/// more replicas.
+pub const POLLS: usize = 20_000;
 /// Pools in one poll.
 pub const POOLS: usize = 32;
 /// How long a poll or a heartbeat may be held: below the idle timeout of common load balancers.

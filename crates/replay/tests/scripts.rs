@@ -1,4 +1,5 @@
 //! Scripts: a history, what the code asks for, and the answers that it must get.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::time::Duration;
 

@@ -6,6 +6,7 @@
 //! workers cost as many queries as one.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -17,7 +18,11 @@ use crate::service::{Service, effects};
 
 /// Who is in line, by tenant and pools.
 #[derive(Default)]
-pub(crate) struct Dispatch(Mutex<HashMap<Place, Arc<Line>>>);
+pub(crate) struct Dispatch {
+    lines: Mutex<HashMap<Place, Arc<Line>>>,
+    /// Polls that are held now.
+    held: Arc<AtomicUsize>,
+}
 
 /// What tells one line from another.
 type Place = (TenantId, BTreeSet<Name>);
@@ -41,10 +46,25 @@ struct Waiter {
     offer: oneshot::Sender<Offer>,
 }
 
+/// A poll that is held, counted until it is dropped.
+pub(crate) struct Held(Arc<AtomicUsize>);
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 /// How long a claimer stays when nobody is in line.
 const LINGER: Duration = Duration::from_mins(1);
 
 impl Dispatch {
+    /// A place for one more poll, if this replica can hold one.
+    pub(crate) fn hold(&self) -> Option<Held> {
+        let held = Held(self.held.clone());
+        (self.held.fetch_add(1, Ordering::Relaxed) < limits::POLLS).then_some(held)
+    }
+
     /// Waits in line for up to `wait`.
     pub(crate) async fn wait(
         &self,
@@ -72,7 +92,7 @@ impl Dispatch {
         pools: BTreeSet<Name>,
         waiter: Waiter,
     ) {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let line = lines.entry((tenant, pools)).or_insert_with_key(|(tenant, pools)| {
             let (tenant, pools) = (*tenant, pools.clone());
             let (waiting, joined) = (Mutex::default(), Notify::new());
@@ -86,7 +106,7 @@ impl Dispatch {
 
     /// Removes a line that nobody is in; false if somebody has just joined.
     fn retire(&self, line: &Line) -> bool {
-        let mut lines = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let empty = line.lock().is_empty();
         if empty {
             lines.remove(&(line.tenant, line.pools.clone()));

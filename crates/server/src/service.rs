@@ -25,7 +25,7 @@ use std::time::Duration;
 pub use create_run::CreateRun;
 pub use heartbeat::{HeldLease, LeaseNews};
 pub use journal::JournalPage;
-pub use poll::{LeasedRun, Poll};
+pub use poll::{LeasedRun, Poll, Polled};
 use tenure_core::limits;
 use tenure_store::{Hint, Store};
 use tokio_util::sync::CancellationToken;

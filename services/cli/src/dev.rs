@@ -16,6 +16,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde_json::json;
 use tenure_control_plane::Config;
 use tenure_core::limits;
 use tenure_telemetry::LogFormat;
@@ -80,6 +81,7 @@ impl Stack {
         let config = Config { listen, database_url, lease_ttl, tenants, ..Config::default() };
         let plane = Plane::start(config).await?;
         teller.say(format!("control plane is up at {}; runs are kept in {place}", plane.url()))?;
+        teller.event(&json!({"event": "listening", "url": plane.url()}))?;
         let session = Session::open(&Global { url: plane.url(), ..global.clone() }, ui)?;
         Ok(Self { plane, session, shutdown, teller })
     }
@@ -111,8 +113,12 @@ impl Stack {
 
     fn tell(&self, event: &Event) -> Result<(), Problem> {
         match event {
-            Event::Started { pid } => self.say(&format!("worker {pid} started")),
+            Event::Started { pid } => {
+                self.teller.event(&json!({"event": "worker_started", "pid": pid}))?;
+                self.say(&format!("worker {pid} started"))
+            }
             Event::Died { pid, how } => {
+                self.teller.event(&json!({"event": "worker_died", "pid": pid, "how": how}))?;
                 self.say(&format!("worker {pid} died ({how}); another one is started"))
             }
             Event::Line(line) => self.say(&format!("worker says: {}", text::line(line))),

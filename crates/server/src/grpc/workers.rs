@@ -4,10 +4,10 @@ use tenure_core::{Error, Name};
 use tenure_proto::v1::worker_service_server::WorkerService;
 use tenure_proto::{convert, v1};
 use tonic::{Request, Response, Status, async_trait};
-use v1::poll_response::Result as Polled;
+use v1::poll_response::Result as Wire;
 
 use super::{Api, name};
-use crate::service::{HeldLease, LeaseNews, LeasedRun, Poll};
+use crate::service::{HeldLease, LeaseNews, LeasedRun, Poll, Polled};
 
 #[async_trait]
 impl WorkerService for Api {
@@ -19,18 +19,20 @@ impl WorkerService for Api {
         let polled = async {
             let poll = poll_in(&request)?;
             tokio::select! {
-                leased = self.service.poll(poll) => leased,
+                polled = self.service.poll(poll) => polled,
                 // Answered empty, not cut: the worker polls another replica.
-                () = self.shutdown.cancelled() => Ok(Vec::new()),
+                () = self.shutdown.cancelled() => Ok(Polled::Runs(Vec::new())),
             }
         };
-        let leased = polled.await.map_err(|error| self.refuse(&error))?;
-        let result = if leased.is_empty() {
-            Polled::Noop(v1::Noop {})
-        } else {
-            Polled::Dispatched(v1::Dispatched {
-                runs: leased.into_iter().map(leased_run).collect(),
-            })
+        let result = match polled.await.map_err(|error| self.refuse(&error))? {
+            Polled::Runs(runs) if runs.is_empty() => Wire::Noop(v1::Noop {}),
+            Polled::Runs(runs) => Wire::Dispatched(v1::Dispatched {
+                runs: runs.into_iter().map(leased_run).collect(),
+            }),
+            Polled::Backpressure { reason, retry_after } => {
+                let retry_after = Some(convert::duration(retry_after));
+                Wire::Backpressure(v1::Backpressure { reason, retry_after })
+            }
         };
         Ok(Response::new(v1::PollResponse { result: Some(result) }))
     }

@@ -45,10 +45,34 @@ pub struct LeasedRun {
     pub ttls: (Duration, Duration),
 }
 
+/// What a poll is answered with.
+#[derive(Debug)]
+pub enum Polled {
+    /// Runs; none if there was none in time.
+    Runs(Vec<LeasedRun>),
+    /// This replica has too much to do.
+    Backpressure {
+        /// Why.
+        reason: String,
+        /// When to poll again.
+        retry_after: Duration,
+    },
+}
+
 impl Service {
-    /// Waits for runs; none if there was none in time.
-    pub async fn poll(self: &Arc<Self>, poll: Poll) -> Result<Vec<LeasedRun>> {
+    /// Waits for runs.
+    pub async fn poll(self: &Arc<Self>, poll: Poll) -> Result<Polled> {
         check(&poll)?;
+        match self.dispatch.hold() {
+            Some(_held) => Ok(Polled::Runs(self.poll_held(poll).await?)),
+            None => Ok(Polled::Backpressure {
+                reason: format!("this control plane holds {} polls already", limits::POLLS),
+                retry_after: Duration::from_secs(1),
+            }),
+        }
+    }
+
+    async fn poll_held(self: &Arc<Self>, poll: Poll) -> Result<Vec<LeasedRun>> {
         let tenant = self.tenant_id(&poll.tenant).await?;
         let capacity = poll.capacity.min(limits::LEASES);
         let wait = poll.wait.min(limits::LONG_POLL);

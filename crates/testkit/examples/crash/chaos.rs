@@ -20,7 +20,7 @@ pub(crate) const CONTROL_PLANE_KILLS: usize = 3;
 /// …and workers until that much has.
 const MOST: (usize, usize) = (9, 10);
 /// How long that may take for each run: the bound of the test's time.
-const PATIENCE: Duration = Duration::from_millis(800);
+const PATIENCE: Duration = Duration::from_millis(500);
 
 /// How much was killed so far.
 #[derive(Default)]

@@ -17,14 +17,14 @@ mod runs;
 mod trial;
 mod verdict;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use clap::Parser as _;
 use options::{Database, Role, Test};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 fn main() -> anyhow::Result<ExitCode> {
     match Role::parse() {
@@ -44,41 +44,53 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Runs the test in a directory that is left behind only if the test fails.
 async fn run(test: Test) -> anyhow::Result<ExitCode> {
     let directory = tempfile::Builder::new().prefix("tenure-crash.").tempdir()?;
-    let path = directory.path().to_owned();
-    let passed = tokio::select! {
-        passed = on_database(&test, &path) => passed,
-        interrupted = interrupted() => {
-            interrupted?;
+    let outcome = on_database(test, directory.path().to_owned()).await;
+    match outcome {
+        Ok(Outcome::Passed) => return Ok(ExitCode::SUCCESS),
+        Ok(Outcome::Interrupted) => {
             println!("crash: interrupted");
             return Ok(ExitCode::from(130));
         }
-    };
-    if matches!(passed, Ok(true)) {
-        return Ok(ExitCode::SUCCESS);
+        Ok(Outcome::Failed) => {}
+        Err(error) => println!("crash: FAILED: {error:#}"),
     }
     println!("crash: logs and journals are in {}", directory.keep().display());
-    passed.map(|_| ExitCode::FAILURE)
+    Ok(ExitCode::FAILURE)
 }
 
-async fn on_database(test: &Test, directory: &Path) -> anyhow::Result<bool> {
+enum Outcome {
+    Passed,
+    Failed,
+    Interrupted,
+}
+
+async fn on_database(test: Test, directory: PathBuf) -> anyhow::Result<Outcome> {
     match test.database {
         Database::Sqlite => {
             let url = format!("sqlite:{}", directory.join("tenure.db").display());
-            trial::run(test, &url, directory).await
+            attempt(&test, &url, &directory).await
         }
         Database::Postgres => {
-            let (test, directory) = (test.clone(), directory.to_owned());
-            let passed = Arc::new(Mutex::new(Ok(false)));
-            let answer = passed.clone();
+            let (answer, outcome) = oneshot::channel();
             tenure_testkit::postgres::database(async move |url| {
-                let passed = trial::run(&test, &url, &directory).await;
-                *answer.lock().unwrap_or_else(PoisonError::into_inner) = passed;
+                // Who waits for it is right below.
+                let _ = answer.send(attempt(&test, &url, &directory).await);
             })
             .await;
-            std::mem::replace(
-                &mut *passed.lock().unwrap_or_else(PoisonError::into_inner),
-                Ok(false),
-            )
+            outcome.await?
+        }
+    }
+}
+
+/// One trial, unless somebody wants it to end before. What it has started ends with it.
+async fn attempt(test: &Test, url: &str, directory: &Path) -> anyhow::Result<Outcome> {
+    tokio::select! {
+        passed = trial::run(test, url, directory) => {
+            Ok(if passed? { Outcome::Passed } else { Outcome::Failed })
+        }
+        interrupted = interrupted() => {
+            interrupted?;
+            Ok(Outcome::Interrupted)
         }
     }
 }

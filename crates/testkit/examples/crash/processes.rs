@@ -34,6 +34,7 @@ impl ControlPlane {
             .arg(listen.to_string())
             .arg("--lease-ttl")
             .arg(LEASE_TTL.as_secs_f64().to_string())
+            .env("TENURE_TENANTS", "default")
             // Not on the command line, where everybody could read the password.
             .env("TENURE_DATABASE_URL", database_url);
         into_file(&mut command, &directory.join("control-plane.log"))?;
@@ -55,9 +56,9 @@ impl ControlPlane {
         self.listens().await
     }
 
-    /// Whether it has ended by itself, which it must not.
-    pub(crate) fn ended(&mut self) -> anyhow::Result<bool> {
-        Ok(self.child.try_wait()?.is_some())
+    /// An error if it has ended by itself.
+    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
+        lives(&mut self.child, "the control plane")
     }
 
     async fn listens(&mut self) -> anyhow::Result<()> {
@@ -65,9 +66,7 @@ impl ControlPlane {
             let mut again = interval(Duration::from_millis(20));
             loop {
                 again.tick().await;
-                if let Some(status) = self.child.try_wait()? {
-                    bail!("the control plane has ended: {status}; see its log");
-                }
+                self.lives()?;
                 if TcpStream::connect(self.listen).await.is_ok() {
                     return Ok(());
                 }
@@ -118,6 +117,11 @@ impl Workers {
         Ok(name)
     }
 
+    /// An error if one has ended by itself.
+    pub(crate) fn live(&mut self) -> anyhow::Result<()> {
+        self.alive.iter_mut().try_for_each(|(name, child)| lives(child, name))
+    }
+
     fn spawn(&mut self, place: usize) -> anyhow::Result<(String, Child)> {
         let Settings { url, directory, seed } = &self.settings;
         self.started += 1;
@@ -139,10 +143,15 @@ pub(crate) fn log(directory: &Path) -> PathBuf {
 
 /// Kills a process with SIGKILL and waits until it is dead. One that was dead already has failed.
 async fn kill(child: &mut Child, name: &str) -> anyhow::Result<()> {
-    if let Some(status) = child.try_wait()? {
-        bail!("{name} has ended by itself: {status}; see its log");
-    }
+    lives(child, name)?;
     child.kill().await.with_context(|| format!("{name} cannot be killed"))
+}
+
+fn lives(child: &mut Child, name: &str) -> anyhow::Result<()> {
+    match child.try_wait()? {
+        None => Ok(()),
+        Some(status) => bail!("{name} has ended by itself: {status}; see its log"),
+    }
 }
 
 fn into_file(command: &mut Command, path: &Path) -> anyhow::Result<()> {

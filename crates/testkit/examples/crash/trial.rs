@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tenure_sdk::{Client, v1};
 use tokio::time::{Instant, interval, timeout};
 
@@ -22,6 +22,8 @@ use crate::verdict;
 const WORKERS: usize = 3;
 /// How long what was interrupted last may take to end.
 const QUIET: Duration = Duration::from_secs(45);
+/// How long the control plane may take to answer questions while nobody is killed.
+const ANSWERS: Duration = Duration::from_secs(30);
 /// How often the progress is said.
 const PROGRESS: Duration = Duration::from_secs(2);
 
@@ -33,7 +35,7 @@ pub(crate) async fn run(test: &Test, url: &str, directory: &Path) -> anyhow::Res
 
     let mut control_plane = ControlPlane::start(url, directory).await?;
     let client = Client::connect(&control_plane.url(), "default".parse()?)?;
-    publish(&client).await?;
+    timeout(ANSWERS, publish(&client)).await.context("the control plane does not answer")??;
     let log_path = processes::log(directory);
     let log = Log::open(&log_path)?;
     let mut workers = Workers::start(WORKERS, control_plane.url(), directory, seed)?;
@@ -50,9 +52,12 @@ pub(crate) async fn run(test: &Test, url: &str, directory: &Path) -> anyhow::Res
         () = memory.sample(&runs) => {}
         () = say_progress(&runs, &kills, began) => {}
     }
-    ensure!(!control_plane.ended()?, "the control plane has ended by itself; see its log");
+    workers.live()?;
+    control_plane.lives()?;
 
-    let evidence = evidence::gather(&runs, &memory, log::read(&log_path)?).await?;
+    let events = log::read(&log_path)?;
+    let evidence = timeout(ANSWERS, evidence::gather(&runs, &memory, events)).await;
+    let evidence = evidence.context("the control plane does not answer")??;
     evidence.keep(&directory.join("runs.jsonl"))?;
     let passed = verdict::pronounce(&evidence, &runs, &memory);
     let (word, seconds) = (if passed { "passed" } else { "FAILED" }, began.elapsed().as_secs());
@@ -93,7 +98,7 @@ async fn say_progress(runs: &Runs, kills: &Kills, began: Instant) {
     loop {
         ticks.tick().await;
         println!(
-            "  {:3} s: {} of {} runs ended, killed: {} workers, {} control planes",
+            "  {:3} s: {} of {} runs ended, {} workers killed, the control plane {} times",
             began.elapsed().as_secs(),
             runs.ended(),
             runs.wanted,

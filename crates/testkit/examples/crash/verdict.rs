@@ -107,7 +107,8 @@ fn gapless(evidence: &Evidence, memory: &Memory) -> Check {
     for Found { run, journal } in &evidence.found {
         entries += journal.len();
         if !(1..).zip(journal).all(|(seq, entry)| entry.seq == seq) {
-            violations.push(format!("{}: {:?}", run.id, journal.iter().map(|entry| entry.seq)));
+            let seqs: Vec<u64> = journal.iter().map(|entry| entry.seq).collect();
+            violations.push(format!("{}: {seqs:?}", run.id));
         }
         if !journal.is_sorted_by_key(|entry| entry.epoch) {
             violations.push(format!("{}: an epoch falls", run.id));
@@ -193,7 +194,7 @@ fn killed(evidence: &Evidence) -> Check {
     Check {
         what: "there were kills",
         figures: format!(
-            "{workers} workers, {control_planes} control planes; {takeovers} takeovers"
+            "{workers} of workers, {control_planes} of the control plane; {takeovers} takeovers"
         ),
         violations,
     }

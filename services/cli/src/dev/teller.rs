@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use serde::Serialize;
+
 use crate::problem::Problem;
 use crate::ui::Ui;
 use crate::ui::paint::Paint;
@@ -37,6 +39,11 @@ impl Teller {
     /// A new part of the story begins.
     pub(super) fn phase(self, title: &str) -> Result<(), Problem> {
         self.plain(format!("\n{}", self.paint().bold(format!("── {title} ──"))))
+    }
+
+    /// The same for programs. For people somebody else has said it.
+    pub(super) fn event(self, event: &impl Serialize) -> Result<(), Problem> {
+        if self.ui.is_json() { self.ui.event(event) } else { Ok(()) }
     }
 
     /// Lines without a time. In JSON mode a story would be in the way.
