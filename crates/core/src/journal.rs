@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::limits;
 use crate::payload::Payload;
+use crate::text;
 use crate::time::Timestamp;
 
 /// What kind of work an entry records.
@@ -93,11 +94,11 @@ impl Failure {
         Self { code: code.into(), message: message.into(), retryable: true }
     }
 
-    /// The failure with its texts cut to their limits, at character boundaries.
+    /// The failure with texts that can be kept.
     #[must_use]
-    pub fn truncated(mut self) -> Self {
-        truncate(&mut self.code, limits::NAME);
-        truncate(&mut self.message, limits::MESSAGE);
+    pub fn cleaned(mut self) -> Self {
+        text::clean(&mut self.code, limits::NAME);
+        text::clean(&mut self.message, limits::MESSAGE);
         self
     }
 }
@@ -114,10 +115,6 @@ impl<E: std::error::Error> From<E> for Failure {
         }
         Self::retryable("error", message)
     }
-}
-
-fn truncate(text: &mut String, limit: usize) {
-    text.truncate(text.floor_char_boundary(limit));
 }
 
 /// What a model call consumed; also the sum over a run. Money is in millionths of a US dollar.
@@ -180,8 +177,11 @@ impl Record {
                 let what = format!("the payload of entry `{}`", self.key);
                 EntryStatus::Succeeded(payload.checked(what)?)
             }
-            EntryStatus::Failed(failure) => EntryStatus::Failed(failure.truncated()),
+            EntryStatus::Failed(failure) => EntryStatus::Failed(failure.cleaned()),
         };
+        if let Some(usage) = &self.usage {
+            text::check(format!("the model of entry `{}`", self.key), &usage.model, limits::NAME)?;
+        }
         if self.attempt == 0 {
             return Err(Error::invalid(format!("entry `{}`: attempts count from 1", self.key)));
         }
@@ -215,7 +215,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let failure = Failure::permanent("x", "é".repeat(limits::MESSAGE)).truncated();
+        let failure = Failure::permanent("x", "é".repeat(limits::MESSAGE)).cleaned();
         assert_eq!(failure.message.len(), limits::MESSAGE);
     }
 }

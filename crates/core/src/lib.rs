@@ -21,6 +21,7 @@ pub mod limits;
 pub mod name;
 pub mod payload;
 pub mod run;
+pub mod text;
 pub mod time;
 pub mod transition;
 

@@ -24,8 +24,9 @@ pub const COMMIT_ENTRIES: usize = 1_000;
 pub const JOURNAL_ENTRIES: u64 = 100_000;
 /// Entries in a page of a journal, unless the reader asks for fewer.
 pub const JOURNAL_PAGE: usize = 1_000;
-/// Bytes of payload after which a page of a journal ends: a page fits one gRPC message.
-pub const JOURNAL_PAGE_BYTES: usize = 2 << 20;
+/// Bytes of payload after which a page of a journal ends. With the entry that went over, a run's
+/// input and what surrounds them, a page fits one gRPC message.
+pub const JOURNAL_PAGE_BYTES: usize = 1 << 20;
 /// Objects in a page of a list, at most and by default.
 pub const PAGE: usize = 200;
 /// Labels on a run, and bytes of one label's key or value.
@@ -53,7 +54,13 @@ pub const CANCEL_GRACE: Duration = Duration::from_secs(30);
 pub const MAX_OFFERS: u32 = 10;
 /// Leases lost in a row without one new journal entry before the run fails: it kills its workers.
 pub const MAX_STALLED: u32 = 5;
-/// Leases that a run may lose altogether, unless it asks for another number.
+/// Attempts that a run has before a lost worker or a failure ends it, unless it asks for another
+/// number. A lease that was released or parked is no attempt.
 pub const MAX_ATTEMPTS: u32 = 50;
-/// First and longest pause before a run that lost its lease without progress is offered again.
-pub const STALL_BACKOFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_mins(5));
+/// The pause before a run that lost its lease without progress twice is offered again; it doubles
+/// with each further loss.
+pub const STALL_BACKOFF: Duration = Duration::from_secs(1);
+/// Bytes of an id that a caller gives a request, such as a signal's.
+pub const REQUEST_ID: usize = 256;
+/// Signals that one run may be sent: its inbox is read from the start after each takeover.
+pub const INBOX: u64 = 10_000;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::text;
 
 /// Bytes, what they are, and how they are encoded. Tenure never looks inside.
 #[derive(Clone, PartialEq, Eq, Default)]
@@ -36,14 +37,11 @@ impl Payload {
     /// The payload, if it is within [`limits::PAYLOAD`]; `what` names it in the error.
     pub fn checked(self, what: impl fmt::Display) -> Result<Self> {
         if self.data.len() > limits::PAYLOAD {
-            let what = format!("{what} in bytes");
-            return Err(Error::too_large(what, self.data.len(), limits::PAYLOAD));
+            let bytes = self.data.len();
+            return Err(Error::too_large(format!("{what} in bytes"), bytes, limits::PAYLOAD));
         }
-        if self.content_type.len() > limits::NAME || self.encoding.len() > limits::NAME {
-            let longest = self.content_type.len().max(self.encoding.len());
-            let what = format!("the content type or encoding of {what} in bytes");
-            return Err(Error::too_large(what, longest, limits::NAME));
-        }
+        text::check(format!("the content type of {what}"), &self.content_type, limits::NAME)?;
+        text::check(format!("the encoding of {what}"), &self.encoding, limits::NAME)?;
         Ok(self)
     }
 }

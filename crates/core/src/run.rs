@@ -61,9 +61,9 @@ pub struct Run {
     pub last_commit: Option<Digest>,
     /// A cancel that its owner has not answered yet.
     pub cancel: Option<CancelRequest>,
-    /// Leases that were taken up.
+    /// Leases that were taken up, without those that were given back: released, or parked.
     pub attempts: u32,
-    /// How many of them the run may have.
+    /// After how many of them a run that loses its worker, or fails, is not tried again.
     pub max_attempts: u32,
     /// Leases lost in a row without a new entry.
     pub stalled: u32,

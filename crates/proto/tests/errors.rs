@@ -35,9 +35,10 @@ fn meaning(kind: ErrorKind) -> (&'static str, &'static str) {
             ("over a size limit, which the message names", "send less, or split it")
         }
         ErrorKind::TooMany => ("over a rate or a count", "try again later, with backoff"),
-        ErrorKind::Unavailable => {
-            ("a part that Tenure needs is away", "try again, with backoff; repeating is safe")
-        }
+        ErrorKind::Unavailable => (
+            "a part that Tenure needs is away",
+            "try again, with backoff; it may have taken effect, so give what you create a key or an id",
+        ),
         ErrorKind::Internal => {
             ("a bug or damaged data", "look into the control plane's log for the request id")
         }

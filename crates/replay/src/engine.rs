@@ -198,6 +198,12 @@ impl Engine {
         Ok(Record { key: key.clone(), kind, status, input, attempt, duration, usage })
     }
 
+    /// The code has let go of a step or wait without its result. Nothing if it has ended.
+    pub fn abandon(&mut self, key: &Key) {
+        self.in_flight.remove(key);
+        self.waiting.remove(key);
+    }
+
     /// Whether the code can only go on when something arrives: it waits, and nothing is in flight.
     pub fn is_parked(&self) -> bool {
         self.in_flight.is_empty() && !self.waiting.is_empty()

@@ -253,6 +253,18 @@ fn a_run_is_not_parked_while_a_sibling_is_in_flight() {
 }
 
 #[test]
+fn what_the_code_let_go_of_keeps_nothing_from_parking() {
+    let (root, go): (Scope, Name) = (Scope::root(), "go".parse().unwrap());
+    let mut engine = Engine::new([]).unwrap();
+    assert_eq!(step(&mut engine, &root, "slow"), execute("slow"));
+    assert!(matches!(engine.wait(&root, &go).unwrap(), Answer::Suspend(_)));
+    engine.abandon(&"slow".parse().unwrap());
+    assert!(engine.is_parked());
+    engine.abandon(&"signal:go".parse().unwrap());
+    assert!(!engine.is_parked());
+}
+
+#[test]
 fn ten_thousand_steps_replay_in_order() {
     let root = Scope::root();
     let key = |n: u32| root.key("step", n).unwrap().to_string();

@@ -115,6 +115,7 @@ impl Context {
     pub async fn wait_for(&self, signal: &Name) -> Result<Payload, Stop> {
         let mut inbox = self.leased.inbox();
         let mut answer = self.leased.engine().wait(&self.scope, signal)?;
+        let mut waiting = None;
         loop {
             match answer {
                 Answer::Recorded(tenure_core::EntryStatus::Succeeded(payload)) => {
@@ -129,6 +130,7 @@ impl Context {
                     answer = Answer::Recorded(record.status);
                 }
                 Answer::Suspend(key) => {
+                    waiting.get_or_insert_with(|| self.leased.in_flight(&key));
                     inbox.changed().await?;
                     answer = self.leased.engine().poll_wait(&key, signal);
                 }

@@ -37,8 +37,7 @@ pub use context::{ArtifactRef, Context, join};
 pub use step::{Attempt, Retry, Step};
 pub use stop::Stop;
 pub use tenure_core::{
-    EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, RunId, Timestamp, Usage,
-    limits,
+    EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, RunId, Timestamp, Usage, limits,
 };
 /// The messages of the wire, for what the typed calls do not cover.
 pub use tenure_proto::v1;

@@ -149,6 +149,7 @@ impl Step {
             Answer::Recorded(status) => decode(&self.name, status),
             Answer::Mismatch(mismatch) => Err(Stop::Blocked((*mismatch).into())),
             Answer::Execute(key) => {
+                let _in_flight = leased.in_flight(&key);
                 let executing = leased.enter(&key).await;
                 let (value, finished) = self.attempts(&key, work).await;
                 let record = leased.engine().finish(&key, finished)?;
@@ -191,7 +192,7 @@ impl Step {
                     number += 1;
                 }
                 Err(failure) => {
-                    let failure = failure.truncated();
+                    let failure = failure.cleaned();
                     return (Err(failure.clone()), finished(EntryStatus::Failed(failure), None));
                 }
             }

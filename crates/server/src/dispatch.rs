@@ -27,20 +27,35 @@ pub(crate) struct Dispatch {
 /// What tells one line from another.
 type Place = (TenantId, BTreeSet<Name>);
 
-/// Runs that were leased to one poller.
+/// Runs that were leased to one poller and have not reached it yet. Those that are in it when it is
+/// dropped, because the poller has gone, are given back.
 pub(crate) struct Offer {
     pub(crate) runs: Vec<Run>,
+    service: Arc<Service>,
+}
+
+impl Drop for Offer {
+    fn drop(&mut self) {
+        for run in self.runs.drain(..) {
+            let service = self.service.clone();
+            tokio::spawn(async move { service.withdraw(&run).await });
+        }
+    }
 }
 
 struct Line {
     tenant: TenantId,
     pools: BTreeSet<Name>,
     waiting: Mutex<VecDeque<Waiter>>,
+    /// The ticket of the next poll that gets in line.
+    ticket: AtomicUsize,
     /// Told when somebody gets in line.
     joined: Notify,
 }
 
 struct Waiter {
+    /// Tells it from another poll of the same worker.
+    ticket: usize,
     worker: WorkerId,
     capacity: usize,
     offer: oneshot::Sender<Offer>,
@@ -76,7 +91,7 @@ impl Dispatch {
         wait: Duration,
     ) -> Option<Offer> {
         let (sender, mut offer) = oneshot::channel();
-        self.join(service, tenant, pools, Waiter { worker, capacity, offer: sender });
+        self.join(service, tenant, pools, Waiter { ticket: 0, worker, capacity, offer: sender });
         if let Ok(offered) = tokio::time::timeout(wait, &mut offer).await {
             return offered.ok();
         }
@@ -96,11 +111,13 @@ impl Dispatch {
         let line = lines.entry((tenant, pools)).or_insert_with_key(|(tenant, pools)| {
             let (tenant, pools) = (*tenant, pools.clone());
             let (waiting, joined) = (Mutex::default(), Notify::new());
-            let line = Arc::new(Line { tenant, pools, waiting, joined });
+            let ticket = AtomicUsize::new(0);
+            let line = Arc::new(Line { tenant, pools, waiting, ticket, joined });
             tokio::spawn(claim_for(Arc::downgrade(service), line.clone()));
             line
         });
-        line.lock().push_back(waiter);
+        let ticket = line.ticket.fetch_add(1, Ordering::Relaxed);
+        line.lock().push_back(Waiter { ticket, ..waiter });
         line.joined.notify_one();
     }
 
@@ -128,39 +145,32 @@ impl Line {
     }
 
     /// Who gets the next runs: everybody in line in turn, up to what each has room for.
-    fn turns(&self) -> Vec<WorkerId> {
+    fn turns(&self) -> Vec<(usize, WorkerId)> {
         let waiting = self.lock();
         let most = waiting.iter().map(|waiter| waiter.capacity).max().unwrap_or(0);
         let round = |turn| {
-            waiting.iter().filter(move |waiter| waiter.capacity > turn).map(|waiter| waiter.worker)
+            let room = waiting.iter().filter(move |waiter| waiter.capacity > turn);
+            room.map(|waiter| (waiter.ticket, waiter.worker))
         };
         (0..most).flat_map(round).take(limits::LEASES).collect()
     }
 
-    /// Hands runs to the pollers they were leased to; gives back those whose poller has gone.
-    fn hand_out(&self, runs: Vec<Run>) -> Vec<Run> {
-        let mut by_worker: HashMap<WorkerId, Vec<Run>> = HashMap::new();
-        for run in runs {
-            if let Some(worker) = run.lease_held().map(|lease| lease.worker) {
-                by_worker.entry(worker).or_default().push(run);
-            }
+    /// Hands runs to the polls whose turn it was. What a poll that has gone was given comes back by
+    /// dropping its offer.
+    fn hand_out(&self, service: &Arc<Service>, runs: Vec<(usize, Run)>) {
+        let mut offers: HashMap<usize, Offer> = HashMap::new();
+        for (ticket, run) in runs {
+            let empty = || Offer { runs: Vec::new(), service: service.clone() };
+            offers.entry(ticket).or_insert_with(empty).runs.push(run);
         }
         let mut waiting = self.lock();
-        let mut rest = VecDeque::with_capacity(waiting.len());
-        let mut missed = Vec::new();
-        for waiter in waiting.drain(..) {
-            match by_worker.remove(&waiter.worker) {
-                Some(runs) => {
-                    if let Err(offer) = waiter.offer.send(Offer { runs }) {
-                        missed.extend(offer.runs);
-                    }
-                }
-                None => rest.push_back(waiter),
+        let in_line = std::mem::take(&mut *waiting);
+        for waiter in in_line {
+            match offers.remove(&waiter.ticket) {
+                Some(offer) => drop(waiter.offer.send(offer)),
+                None => waiting.push_back(waiter),
             }
         }
-        *waiting = rest;
-        missed.extend(by_worker.into_values().flatten());
-        missed
     }
 }
 
@@ -201,24 +211,22 @@ impl Service {
         let pools: Vec<Name> = line.pools.iter().cloned().collect();
         let mut tx = self.store().begin().await?;
         let (now, ready) = tx.lock_ready(line.tenant, &pools, turns.len()).await?;
-        let lease = |(run, worker): (&Run, &WorkerId)| {
+        let lease = |(run, (ticket, worker)): (&Run, &(usize, WorkerId))| {
             let id = LeaseId::new(self.entropy().lease_id());
             // A run that is not ready after all stays where it is.
-            run.lease(id, *worker, now, self.offer_ttl()).ok()
+            let leased = run.lease(id, *worker, now, self.offer_ttl()).ok()?;
+            Some((*ticket, leased))
         };
-        let leased: Vec<Transition> = ready.iter().zip(&turns).filter_map(lease).collect();
-        if leased.is_empty() {
-            return Ok(0);
-        }
+        let leased = ready.iter().zip(&turns).filter_map(lease);
+        let (tickets, leased): (Vec<usize>, Vec<Transition>) = leased.unzip();
+        // Also if nothing was leased: stale rows of the queue may have been cleared away.
         tx.save(&leased).await?;
         tx.commit().await?;
         self.tell(effects::hints(&leased));
-        let claimed = leased.len();
-        let runs = leased.into_iter().map(|transition| transition.run).collect();
-        let missed = line.hand_out(runs);
-        if !missed.is_empty() {
-            Offer { runs: missed }.withdraw(self);
-        }
+        let runs = leased.into_iter().map(|transition| transition.run);
+        let runs: Vec<(usize, Run)> = tickets.into_iter().zip(runs).collect();
+        let claimed = runs.len();
+        line.hand_out(self, runs);
         Ok(claimed)
     }
 }

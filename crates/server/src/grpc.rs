@@ -32,6 +32,12 @@ pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken)
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<RunServiceServer<Api>>().await;
     reporter.set_serving::<WorkerServiceServer<Api>>().await;
+    let stopping = shutdown.clone();
+    tokio::spawn(async move {
+        stopping.cancelled().await;
+        reporter.set_not_serving::<RunServiceServer<Api>>().await;
+        reporter.set_not_serving::<WorkerServiceServer<Api>>().await;
+    });
     let runs = RunServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
     let workers =
         WorkerServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);

@@ -66,7 +66,7 @@ impl Rig {
     pub(crate) async fn ended(&self, document: &str, observer: Arc<dyn Observer>) -> v1::Run {
         self.publish(document).await;
         self.work(ModelConfig::default(), observer);
-        let agent = tenure_spec::parse(document).unwrap().name.to_string();
+        let agent = tenure_spec::parse(document).unwrap().name;
         let run = self.app.create(&agent, r#""Begin.""#).await;
         self.app.ended(&run).await
     }

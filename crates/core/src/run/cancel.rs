@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use super::{CancelRequest, Run, RunState};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::limits;
+use crate::text;
 use crate::time::Timestamp;
 use crate::transition::{Effect, Transition};
 
@@ -18,10 +19,7 @@ impl Run {
         now: Timestamp,
         grace: Duration,
     ) -> Result<Option<Transition>> {
-        if reason.len() > limits::MESSAGE {
-            let what = "the reason of a cancel in bytes";
-            return Err(Error::too_large(what, reason.len(), limits::MESSAGE));
-        }
+        text::check("the reason of a cancel", reason, limits::MESSAGE)?;
         let cancelled = || RunState::Cancelled { reason: reason.to_owned(), at: now };
         Ok(match &self.state {
             RunState::Queued { .. } => {

@@ -115,6 +115,11 @@ impl Run {
         Ok(())
     }
 
+    /// The run with the current lease taken off its attempts: it ended well.
+    fn given_back(&self) -> Self {
+        Self { attempts: self.attempts.saturating_sub(1), ..self.clone() }
+    }
+
     /// The transition that ends the lease.
     fn end(&self, outcome: Outcome, now: Timestamp) -> Result<Transition> {
         let outcome = match (&self.cancel, outcome) {
@@ -137,20 +142,21 @@ impl Run {
                 Ok(self.to_queue(now + pause, now))
             }
             Outcome::Fail { failure, .. } => {
-                Ok(self.to_rest(RunState::Failed { failure: failure.truncated(), at: now }, now))
+                Ok(self.to_rest(RunState::Failed { failure: failure.cleaned(), at: now }, now))
             }
             Outcome::Suspend { inbox } if inbox == self.inbox => {
-                Ok(self.to_rest(RunState::Waiting { reason: WaitReason::Inbox }, now))
+                let parked = RunState::Waiting { reason: WaitReason::Inbox };
+                Ok(self.given_back().to_rest(parked, now))
             }
             Outcome::Suspend { inbox } => Err(Error::wrong_state(format!(
                 "{} has {} inbox entries and the worker has seen {inbox}; read them before suspending",
                 self.id, self.inbox
             ))),
             Outcome::Block(failure) => {
-                let reason = WaitReason::Blocked(failure.truncated());
+                let reason = WaitReason::Blocked(failure.cleaned());
                 Ok(self.to_rest(RunState::Waiting { reason }, now))
             }
-            Outcome::Release => Ok(self.to_queue(now, now)),
+            Outcome::Release => Ok(self.given_back().to_queue(now, now)),
             Outcome::Cancelled => match &self.cancel {
                 Some(cancel) => {
                     let reason = cancel.reason.clone();

@@ -9,6 +9,7 @@ use crate::journal::Usage;
 use crate::limits;
 use crate::name::Name;
 use crate::payload::Payload;
+use crate::text;
 use crate::time::Timestamp;
 use crate::transition::{Effect, Transition};
 
@@ -29,7 +30,7 @@ pub struct NewRun {
     pub input: Payload,
     /// Words to find the run by.
     pub labels: BTreeMap<String, String>,
-    /// Leases it may lose before it fails; `None` for [`limits::MAX_ATTEMPTS`].
+    /// Attempts it has before it fails; `None` for [`limits::MAX_ATTEMPTS`].
     pub max_attempts: Option<u32>,
 }
 
@@ -77,9 +78,8 @@ fn check_labels(labels: &BTreeMap<String, String>) -> Result<()> {
     if labels.len() > limits::LABELS {
         return Err(Error::too_large("the number of labels", labels.len(), limits::LABELS));
     }
-    match labels.iter().flat_map(|(key, value)| [key, value]).find(|text| text.len() > limits::NAME)
-    {
-        Some(text) => Err(Error::too_large("a label in bytes", text.len(), limits::NAME)),
-        None => Ok(()),
-    }
+    labels
+        .iter()
+        .flat_map(|(key, value)| [key, value])
+        .try_for_each(|text| text::check("a key or value of a label", text, limits::NAME))
 }

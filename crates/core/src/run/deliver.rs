@@ -1,7 +1,8 @@
 //! Deliver: something from outside arrives in the run's inbox.
 
 use super::{Run, RunState, WaitReason};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
 use crate::name::Name;
 use crate::payload::Payload;
 use crate::time::Timestamp;
@@ -36,6 +37,11 @@ impl Run {
         now: Timestamp,
     ) -> Result<Transition> {
         let number = self.inbox + 1;
+        if number > limits::INBOX {
+            let (id, limit) = (self.id, limits::INBOX);
+            let message = format!("{id} has been sent {limit} signals, which is the limit");
+            return Err(Error::new(ErrorKind::TooLarge, message));
+        }
         let payload = payload.checked(format!("the payload of signal `{name}`"))?;
         let item = InboxItem { number, source, name, payload, at: now };
         let counted = Self { inbox: number, ..self.clone() };

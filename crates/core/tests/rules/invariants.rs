@@ -296,3 +296,23 @@ fn a_run_that_loses_every_worker_is_exhausted() {
         assert_eq!(world.run.attempts > 0, started);
     }
 }
+
+/// A conversation of many messages parks and wakes again and again. None of that is an attempt.
+#[test]
+fn a_run_that_parks_often_has_all_its_attempts_left() {
+    let mut world = World::new();
+    for number in 0..200 {
+        world.run(&Op::Lease, number);
+        world.run(&Op::Beat { stale: false }, number);
+        let end = Some(if number % 2 == 0 { End::Suspend { behind: 0 } } else { End::Release });
+        world.run(&Op::Commit { stale: false, offset: 0, entries: 0, end }, number);
+        world.run(&Op::Deliver, number);
+    }
+    assert_eq!((world.run.epoch, world.run.attempts), (500, 0));
+    world.run(&Op::Lease, 200);
+    world.run(&Op::Beat { stale: false }, 200);
+    world.run(&Op::Pass(31), 200);
+    world.run(&Op::Expire, 200);
+    assert!(matches!(world.run.state, RunState::Queued { .. }), "{:?}", world.run.state);
+    assert_eq!(world.run.attempts, 1);
+}

@@ -1,10 +1,11 @@
 //! Executes one leased run, from its journal to its outcome.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use std::sync::Arc;
 use tenure_core::{Entry, Error, ErrorKind, Failure, Payload};
 use tenure_proto::{convert, v1};
 use v1::outcome::Outcome;
@@ -22,11 +23,16 @@ impl Shared {
     pub(super) async fn execute(&self, mut wire: v1::LeasedRun) {
         let standing = Standing::default();
         standing.change(|state| state.inbox = wire.inbox);
-        let ttl = convert::duration_in("ttl", wire.ttl).unwrap_or_default();
-        let hold = self.heartbeat.hold(&wire, ttl, standing.clone());
+        let hold = self.heartbeat.hold(&wire, standing.clone());
         let run = wire.run.clone();
         let input = convert::payload_in(wire.input.take());
-        match self.load(wire, standing).await {
+        let loaded = tokio::select! {
+            loaded = self.load(wire, standing.clone()) => loaded,
+            _ = standing.until(|state| state.lost || state.abandoned) => {
+                Err(Error::lease_lost("the lease was lost meanwhile"))
+            }
+        };
+        match loaded {
             Ok(leased) => self.drive(Arc::new(leased), input).await,
             Err(error) => tracing::warn!(run, %error, "could not read a leased run; dropping it"),
         }
@@ -44,6 +50,11 @@ impl Shared {
             let page = read_page(&client, &wire.run, after_seq).await?;
             more = page.more;
             history.extend(entries(page.entries)?);
+        }
+        // Code that started on half a journal would do the other half again.
+        if history.len() as u64 + 1 != wire.next_seq {
+            let (read, next) = (history.len(), wire.next_seq);
+            return Err(Error::internal(format!("read {read} entries, and the next is {next}")));
         }
         let committer = Committer {
             client: client.clone(),
@@ -141,7 +152,7 @@ async fn end(leased: &Leased, outcome: Outcome) {
 }
 
 fn failure(failure: Failure) -> v1::Failure {
-    convert::failure(failure.truncated())
+    convert::failure(failure.cleaned())
 }
 
 fn entries(wire: Vec<v1::Entry>) -> Result<Vec<Entry>, Error> {
@@ -167,12 +178,11 @@ async fn read_page(
 
 /// Specifications that this worker has seen: they never change, so each is fetched once.
 #[derive(Default)]
-pub(super) struct Specs(tokio::sync::Mutex<std::collections::HashMap<String, Bytes>>);
+pub(super) struct Specs(Mutex<HashMap<String, Bytes>>);
 
 impl Specs {
     async fn get(&self, client: &Client, digest: &str) -> Result<Bytes, Error> {
-        let mut known = self.0.lock().await;
-        if let Some(spec) = known.get(digest) {
+        if let Some(spec) = self.lock().get(digest) {
             return Ok(spec.clone());
         }
         let request =
@@ -182,7 +192,11 @@ impl Specs {
             async move { workers.get_spec(request).await }
         };
         let spec = Bytes::from(client.retry(get).await?.spec);
-        known.insert(digest.to_owned(), spec.clone());
+        self.lock().insert(digest.to_owned(), spec.clone());
         Ok(spec)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Bytes>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

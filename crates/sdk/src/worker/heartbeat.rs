@@ -32,6 +32,8 @@ struct Held {
     lease: String,
     ttl: Duration,
     standing: Standing,
+    /// How long the lease lasts without a further beat: the offer's time until the first one.
+    granted: Duration,
     /// When the last request that the control plane acknowledged was *sent*.
     beaten: Instant,
 }
@@ -82,9 +84,12 @@ impl Heartbeat {
     }
 
     /// Keeps this lease alive from now on, and tells `standing` the news about it.
-    pub(crate) fn hold(&self, leased: &v1::LeasedRun, ttl: Duration, standing: Standing) -> Hold {
+    pub(crate) fn hold(&self, leased: &v1::LeasedRun, standing: Standing) -> Hold {
         let (run, lease) = (leased.run.clone(), leased.lease.clone());
-        let held = Held { lease: lease.clone(), ttl, standing, beaten: Instant::now() };
+        let time = |field, time| convert::duration_in(field, time).unwrap_or_default();
+        let (ttl, granted) = (time("ttl", leased.ttl), time("offer_ttl", leased.offer_ttl));
+        let beaten = Instant::now();
+        let held = Held { lease: lease.clone(), ttl, standing, granted, beaten };
         self.leases.lock().insert(run.clone(), held);
         self.leases.added.notify_one();
         Hold { leases: self.leases.clone(), run, lease }
@@ -116,6 +121,11 @@ async fn beat_for_ever(client: &Client, leases: &Leases) {
             leases.added.notified().await;
             continue;
         };
+        if requests.is_empty() {
+            // All that is held is lost already: there is nothing to say until that changes.
+            let _ = tokio::time::timeout(every, leases.added.notified()).await;
+            continue;
+        }
         let sent = Instant::now();
         let beats = requests.into_iter().map(|request| beat(client, leases, request, every, sent));
         let all_well = join_all(beats).await.into_iter().all(|well| well);
@@ -189,6 +199,7 @@ fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, se
     for lease in beaten {
         if let Some(held) = all.get_mut(&lease.run).filter(|held| held.lease == lease.lease) {
             held.beaten = held.beaten.max(sent);
+            held.granted = held.ttl;
         }
     }
     for piece in news {
@@ -206,7 +217,7 @@ fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, se
 /// sixth of it is left for what is being sent.
 fn mark_stale(leases: &Leases) {
     for held in leases.lock().values() {
-        let stale = held.beaten.elapsed() > held.ttl * 5 / 6;
+        let stale = held.beaten.elapsed() > held.granted * 5 / 6;
         held.standing.change(|state| state.stale = stale);
     }
 }

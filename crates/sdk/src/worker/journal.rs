@@ -89,16 +89,24 @@ impl Committer {
     }
 
     /// Commits a batch and answers everybody in it; whether the lease goes on.
-    async fn append(&mut self, batch: Vec<(Record, oneshot::Sender<Result<(), Stop>>)>) -> bool {
+    async fn append(&mut self, batch: Vec<Appended>) -> bool {
         let (records, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
         let committed = self.commit(records, None).await;
+        let open = match &committed {
+            Ok(()) => true,
+            // It is refused for what it says: the code hears of it, and the run fails with that.
+            Err(error) => matches!(error.kind(), ErrorKind::Invalid | ErrorKind::TooLarge),
+        };
         if let Err(error) = &committed {
-            tracing::warn!(run = self.run, %error, "dropping a run: it could not be recorded");
-            self.standing.change(|state| state.lost = true);
+            tracing::warn!(run = self.run, %error, "a run's results could not be recorded");
+            self.standing.change(|state| state.lost |= !open);
         }
-        let open = committed.is_ok();
         for reply in replies {
-            let _ = reply.send(if open { Ok(()) } else { Err(Stop::LeaseLost) });
+            let _ = reply.send(match &committed {
+                Ok(()) => Ok(()),
+                Err(error) if open => Err(Stop::failed(error.kind().as_str(), error.message())),
+                Err(_) => Err(Stop::LeaseLost),
+            });
         }
         open
     }

@@ -64,6 +64,20 @@ impl Drop for Executing<'_> {
     }
 }
 
+/// A step or wait that the code is at. Code that lets go of it, as a timeout around a step does,
+/// must not leave the engine believing that it is still there.
+pub(crate) struct InFlight<'a> {
+    leased: &'a Leased,
+    key: Key,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.leased.engine().abandon(&self.key);
+        self.leased.activity.send_modify(|activity| activity.changes += 1);
+    }
+}
+
 /// Waits for more to arrive in the inbox.
 pub(crate) struct Inbox<'a> {
     leased: &'a Leased,
@@ -114,6 +128,11 @@ impl Leased {
     /// The replay engine. Never held over an await.
     pub(crate) fn engine(&self) -> MutexGuard<'_, Engine> {
         self.engine.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says that the code is at this step or wait, until the answer is dropped.
+    pub(crate) fn in_flight(&self, key: &Key) -> InFlight<'_> {
+        InFlight { leased: self, key: key.clone() }
     }
 
     /// Waits until a step may be executed, and says that one is.

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
-use tenure_core::{ArtifactId, Digest, Error, LeaseId, Name, Result, RunId, limits};
+use tenure_core::{ArtifactId, Digest, Error, LeaseId, Name, Result, RunId, limits, text};
 use tenure_store::{ArtifactRow, Locked};
 
 use super::Service;
@@ -20,6 +20,8 @@ impl Service {
         data: Bytes,
     ) -> Result<Artifact> {
         check_name(&name)?;
+        let what = format!("the content type of artifact `{name}`");
+        text::check(what, &content_type, limits::NAME)?;
         if data.len() > limits::ARTIFACT {
             let what = format!("artifact `{name}` in bytes");
             return Err(Error::too_large(what, data.len(), limits::ARTIFACT));

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tenure_core::run::NewRun;
-use tenure_core::{Digest, Error, Name, Payload, Result, RunId, limits};
+use tenure_core::{Digest, Name, Payload, Result, RunId, limits, text};
 use tenure_store::{FullRun, RunKey};
 
 use super::Service;
@@ -25,7 +25,7 @@ pub struct CreateRun {
     /// Under which key, and the digest of the whole request: another request under the same key is
     /// a conflict.
     pub idempotency: Option<(String, Digest)>,
-    /// Leases it may lose; `None` for the usual number.
+    /// Attempts it has; `None` for the usual number.
     pub max_attempts: Option<u32>,
 }
 
@@ -49,9 +49,8 @@ impl Service {
         // Before the key is reserved: a refused request must not leave it behind.
         .checked()?;
         let key = request.idempotency.map(|(key, digest)| RunKey { tenant, key, digest, run: id });
-        if let Some(key) = key.as_ref().filter(|key| key.key.len() > limits::IDEMPOTENCY_KEY) {
-            let (what, limit) = ("an idempotency key in bytes", limits::IDEMPOTENCY_KEY);
-            return Err(Error::too_large(what, key.key.len(), limit));
+        if let Some(key) = &key {
+            text::check("the idempotency key", &key.key, limits::IDEMPOTENCY_KEY)?;
         }
         let (input, labels) = (new.input.clone(), new.labels.clone());
         let done = self.ledger.apply(Command::Create { new: Box::new(new), key }).await?;

@@ -95,8 +95,8 @@ impl Service {
                         Err(_) => news.push(lost(held)),
                     }
                 }
-                // Whoever has the row locked is extending the lease, or ending it: then the next
-                // beat will say so.
+                // Whoever has the row locked is about to let go of it, and the next beat is due long
+                // before the lease is.
                 Some(Locked::Busy) => {}
                 Some(Locked::Missing) | None => news.push(lost(held)),
             }

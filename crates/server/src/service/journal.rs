@@ -1,7 +1,7 @@
 //! Journals and inboxes: read a page.
 
 use tenure_core::run::InboxItem;
-use tenure_core::{Entry, Name, Result, RunId, TenantId, limits};
+use tenure_core::{Entry, Name, Result, Run, RunId, limits};
 
 use super::Service;
 
@@ -18,7 +18,7 @@ pub struct JournalPage {
 const INBOX_PAGE: usize = 3;
 
 impl Service {
-    /// Entries after `after`, up to `limit` and about 2 MiB. The run must exist.
+    /// Entries after `after`, up to `limit` and about 1 MiB.
     pub async fn list_entries(
         &self,
         tenant: &Name,
@@ -27,11 +27,8 @@ impl Service {
         limit: usize,
     ) -> Result<JournalPage> {
         let tenant = self.tenant_id(tenant).await?;
-        let page = self.journal_page(tenant, run, after, limit).await?;
-        if page.entries.is_empty() {
-            self.full_run(tenant, run).await?;
-        }
-        Ok(page)
+        let run = self.full_run(tenant, run).await?.run;
+        self.journal_page(&run, after, limit).await
     }
 
     /// Inbox items after `after`, in order, and whether more follow.
@@ -42,31 +39,24 @@ impl Service {
         after: u64,
     ) -> Result<(Vec<InboxItem>, bool)> {
         let tenant = self.tenant_id(tenant).await?;
-        let items = self.store.read_inbox(tenant, run, after, INBOX_PAGE).await?;
-        let more = items.len() == INBOX_PAGE;
+        let run = self.full_run(tenant, run).await?.run;
+        let items = self.store.read_inbox(tenant, run.id, after, INBOX_PAGE).await?;
+        let more = items.last().is_some_and(|last| last.number < run.inbox);
         Ok((items, more))
     }
 
+    /// A page of the journal as far as `run` knows it, which may be a little behind.
     pub(super) async fn journal_page(
         &self,
-        tenant: TenantId,
-        run: RunId,
+        run: &Run,
         after: u64,
         limit: usize,
     ) -> Result<JournalPage> {
         let limit = limit.clamp(1, limits::JOURNAL_PAGE);
         let bytes = limits::JOURNAL_PAGE_BYTES;
-        let entries = self.store.read_journal(tenant, run, after, limit, bytes).await?;
-        let size: usize = entries.iter().map(size).sum();
-        let more = entries.len() == limit || size >= bytes;
+        let entries = self.store.read_journal(run.tenant, run.id, after, limit, bytes).await?;
+        // Counted by place, not by size: a page that was cut must never pass for the last one.
+        let more = entries.last().is_some_and(|last| last.seq + 1 < run.next_seq);
         Ok(JournalPage { entries, more })
-    }
-}
-
-/// The payload that an entry brings to a page.
-fn size(entry: &Entry) -> usize {
-    match &entry.record.status {
-        tenure_core::EntryStatus::Succeeded(payload) => payload.data.len(),
-        tenure_core::EntryStatus::Failed(_) => 0,
     }
 }

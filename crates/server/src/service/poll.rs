@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::agent::Version;
-use tenure_core::{Error, Lease, Name, Payload, Result, Run, RunId, TenantId, WorkerId, limits};
+use tenure_core::{Error, Lease, Name, Payload, Result, Run, TenantId, WorkerId, limits};
 
 use super::{JournalPage, Service};
-use crate::dispatch::Offer;
 use crate::ledger::Command;
 
 /// What a worker asks for.
@@ -77,13 +76,12 @@ impl Service {
         let capacity = poll.capacity.min(limits::LEASES);
         let wait = poll.wait.min(limits::LONG_POLL);
         let offer = self.dispatch.wait(self, tenant, poll.pools, poll.worker, capacity, wait).await;
-        let Some(offer) = offer else { return Ok(Vec::new()) };
-        // From here on dropping this future, because the poller has gone, gives the offers back.
-        let mut guard = Undelivered { service: self.clone(), runs: offer.runs };
-        let mut leased = Vec::with_capacity(guard.runs.len());
+        // From here on dropping this future, because the poller has gone, gives the offer back.
+        let Some(mut offer) = offer else { return Ok(Vec::new()) };
+        let mut leased = Vec::with_capacity(offer.runs.len());
         // Built one by one: a message has a limit, what does not fit goes back to the queue.
         let mut size = 0;
-        for run in &guard.runs {
+        for run in &offer.runs {
             let full = self.leased_run(tenant, run).await?;
             size += weight(&full);
             if size > limits::GRPC_MESSAGE * 3 / 4 && !leased.is_empty() {
@@ -91,7 +89,7 @@ impl Service {
             }
             leased.push(full);
         }
-        guard.runs.drain(..leased.len());
+        offer.runs.drain(..leased.len());
         Ok(leased)
     }
 
@@ -102,7 +100,7 @@ impl Service {
         let version = self.version(tenant, run.agent, run.version).await?;
         let journal = match run.next_seq {
             1 => JournalPage { entries: Vec::new(), more: false },
-            _ => self.journal_page(tenant, run.id, 0, limits::JOURNAL_PAGE).await?,
+            _ => self.journal_page(run, 0, limits::JOURNAL_PAGE).await?,
         };
         Ok(LeasedRun {
             lease,
@@ -131,28 +129,6 @@ impl Service {
     }
 }
 
-/// Runs that are leased and have not reached their worker yet.
-struct Undelivered {
-    service: Arc<Service>,
-    runs: Vec<Run>,
-}
-
-impl Drop for Undelivered {
-    fn drop(&mut self) {
-        for run in self.runs.drain(..) {
-            let service = self.service.clone();
-            tokio::spawn(async move { service.withdraw(&run).await });
-        }
-    }
-}
-
-impl Offer {
-    /// Gives all of it back.
-    pub(crate) fn withdraw(self, service: &Arc<Service>) {
-        drop(Undelivered { service: service.clone(), runs: self.runs });
-    }
-}
-
 fn check(poll: &Poll) -> Result<()> {
     if poll.pools.is_empty() {
         return Err(Error::invalid("pools is empty: name at least one"));
@@ -173,10 +149,4 @@ fn weight(leased: &LeasedRun) -> usize {
         tenure_core::EntryStatus::Failed(failure) => failure.message.len() + 256,
     };
     leased.input.data.len() + leased.journal.entries.iter().map(payload).sum::<usize>()
-}
-
-impl std::fmt::Debug for Offer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.runs.iter().map(|run: &Run| -> RunId { run.id })).finish()
-    }
 }

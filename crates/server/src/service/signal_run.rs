@@ -1,6 +1,6 @@
 //! Signal: a named message arrives in the run's inbox, delivered once, in order.
 
-use tenure_core::{Name, Payload, Result, RunId};
+use tenure_core::{Name, Payload, Result, RunId, limits, text};
 
 use super::Service;
 use crate::ledger::Command;
@@ -17,6 +17,7 @@ impl Service {
         request_id: &str,
     ) -> Result<bool> {
         let tenant = self.tenant_id(tenant).await?;
+        text::check("request_id", request_id, limits::REQUEST_ID)?;
         let source = match request_id {
             "" => format!("signal:{}", self.entropy.object_id().simple()),
             given => format!("signal:{given}"),

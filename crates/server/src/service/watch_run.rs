@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::Stream;
-use tenure_core::{Entry, Error, Name, Result, RunId, TenantId, limits};
+use tenure_core::{Entry, Error, Name, Result, Run, RunId, TenantId, limits};
 use tenure_store::{FullRun, Hint};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -95,7 +95,7 @@ impl Watch {
             next_seq: full.run.next_seq,
             cancel_requested: full.run.cancel.is_some(),
         };
-        if let Err(error) = self.send_entries(full.run.next_seq).await? {
+        if let Err(error) = self.send_entries(&full.run).await? {
             return Ok(Err(error));
         }
         let ended = full.run.state.is_terminal();
@@ -106,16 +106,19 @@ impl Watch {
         Ok(Ok(ended))
     }
 
-    async fn send_entries(&mut self, next_seq: u64) -> Result<Result<(), Error>, Gone> {
-        while self.seq + 1 < next_seq {
-            let (run, after) = (self.run, self.seq);
-            let page = self.service.journal_page(self.tenant, run, after, limits::JOURNAL_PAGE);
+    async fn send_entries(&mut self, run: &Run) -> Result<Result<(), Error>, Gone> {
+        while self.seq + 1 < run.next_seq {
+            let after = self.seq;
+            let page = self.service.journal_page(run, after, limits::JOURNAL_PAGE);
             let page = match page.await {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
             if page.entries.is_empty() {
-                return Ok(Err(Error::internal(format!("the journal of {run} ends at {after}"))));
+                return Ok(Err(Error::internal(format!(
+                    "the journal of {} ends at {after}",
+                    run.id
+                ))));
             }
             for entry in page.entries {
                 self.seq = entry.seq;

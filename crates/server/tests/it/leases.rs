@@ -207,3 +207,59 @@ async fn a_stopping_control_plane_answers_held_polls() {
     let (polled, ()) = tokio::join!(hand.poll(50_000), async { hand.app.stop() });
     assert!(polled.is_none());
 }
+
+/// A record of a failure that fills a page quickly.
+fn failed(key: &str, message: &str) -> v1::Record {
+    let failure = v1::Failure { code: "broken".into(), message: message.into(), retryable: false };
+    v1::Record { status: Some(v1::record::Status::Failed(failure)), ..record(key, "") }
+}
+
+#[tokio::test]
+async fn a_journal_is_never_cut_short_by_what_fills_its_pages() {
+    let hand = Hand::start().await;
+    hand.app.create("hello", "1").await;
+    let first = hand.leased().await;
+    let long = "x".repeat(4 << 10);
+    let records = (0..700).map(|number| failed(&format!("s{number}"), &long)).collect();
+    hand.commit(v1::CommitRequest { records, ..append(&first, 1, &[]) }).await.unwrap();
+    assert_eq!(hand.app.journal(&first.run).await.len(), 700);
+    hand.app.pass(Duration::from_secs(31)).await;
+    let second = hand.leased().await;
+    assert!(second.more && second.entries.len() < 700, "{} entries", second.entries.len());
+}
+
+#[tokio::test]
+async fn the_largest_input_and_the_largest_page_are_delivered_together() {
+    let hand = Hand::start().await;
+    let big = "x".repeat(1 << 20);
+    let run = hand.app.create("hello", &big).await;
+    let first = hand.leased().await;
+    for seq in 1..=3 {
+        let mut request = append(&first, seq, &[]);
+        request.records = vec![record(&format!("s{seq}"), &big)];
+        hand.commit(request).await.unwrap();
+    }
+    hand.app.pass(Duration::from_secs(31)).await;
+    let second = hand.leased().await;
+    assert_eq!((&second.run, second.entries.len(), second.more), (&run, 2, true));
+    assert_eq!(hand.app.journal(&run).await.len(), 3);
+}
+
+#[tokio::test]
+async fn text_that_cannot_be_kept_is_refused_or_replaced() {
+    let hand = Hand::start().await;
+    let run = hand.app.create("hello", "1").await;
+    let leased = hand.leased().await;
+    let mut request = append(&leased, 1, &[]);
+    request.records = vec![failed("s1", "a\0b")];
+    hand.commit(request).await.unwrap();
+    let Some(v1::record::Status::Failed(kept)) =
+        hand.app.journal(&run).await.remove(0).record.unwrap().status
+    else {
+        panic!("it was recorded as something else");
+    };
+    assert_eq!(kept.message, "a\u{fffd}b");
+    let cancel = v1::CancelRunRequest { tenant: "default".into(), run, reason: "\0".into() };
+    let refused = hand.app.client.runs().cancel_run(cancel).await.unwrap_err();
+    assert_snapshot!(said(&refused), @"InvalidArgument: the reason of a cancel contains a NUL character; leave it out");
+}
