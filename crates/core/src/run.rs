@@ -17,6 +17,7 @@ mod create;
 mod deliver;
 mod expire;
 mod lease;
+mod retry;
 mod withdraw;
 
 use std::fmt;

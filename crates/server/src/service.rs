@@ -13,6 +13,7 @@ mod heartbeat;
 mod journal;
 mod poll;
 mod publish_version;
+mod retry_run;
 mod runs;
 mod signal_run;
 mod tenants;

@@ -68,7 +68,7 @@ pub(crate) enum Command {
     Apply(Apply),
     /// Start a run of an agent.
     Run(Run),
-    /// Look at runs, cancel and signal them.
+    /// Look at runs; retry, cancel and signal them.
     #[command(subcommand)]
     Runs(Runs),
     /// Show what a run has done, as a timeline.
@@ -167,6 +167,11 @@ pub(crate) enum Runs {
     },
     /// One run with its input, output and usage.
     Get {
+        /// The run's id.
+        run: String,
+    },
+    /// Try a run again now: one that is blocked, or that waits for its next attempt.
+    Retry {
         /// The run's id.
         run: String,
     },

@@ -8,7 +8,7 @@ fn start(wait: &str) -> Output {
         .args(["--database-wait", wait, "--listen", "127.0.0.1:0"])
         .env_remove("RUST_LOG")
         .output()
-        .unwrap()
+        .expect("the binary starts")
 }
 
 #[test]

@@ -23,7 +23,8 @@ pub(super) struct Scene<'a> {
     pub(super) item: Option<&'a Value>,
 }
 
-/// Renders templates. Text is never escaped: it goes to tools and people, not into HTML.
+/// Renders templates. Text is never escaped: it goes to tools and people, not into HTML. Beside
+/// minijinja's own filters there are `fromjson`, `heading` and `sentence`.
 pub(super) struct Templates {
     environment: Environment<'static>,
 }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
@@ -10,6 +11,11 @@ use tenure_sdk::{Client, Observer, Worker, v1};
 use tenure_testkit::app::{App, client};
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
+
+/// Longer than a lease lasts.
+const LEASE: Duration = Duration::from_mins(1);
+/// Longer than it takes to take a run over, on a machine that is not slow.
+const ROUND: Duration = Duration::from_secs(2);
 
 /// A control plane and a folder of documents.
 pub(crate) struct Rig {
@@ -69,6 +75,20 @@ impl Rig {
         let agent = tenure_spec::parse(document).unwrap().name;
         let run = self.app.create(&agent, r#""Begin.""#).await;
         self.app.ended(&run).await
+    }
+
+    /// Waits for the end of a run whose worker `dead` has been killed.
+    pub(crate) async fn ended_after(&self, dead: &str, run: &str) -> v1::Run {
+        let elsewhere = |run: &v1::Run| !run.worker.is_empty() && run.worker != dead;
+        loop {
+            self.app.pass(LEASE).await;
+            let taken = self.app.until(run, |run| elsewhere(run) || run.ended_at.is_some());
+            // What the dead one had sent is still heard: a last commit extends its lease, a last
+            // poll is given the run once more. Time has to pass again then.
+            if tokio::time::timeout(ROUND, taken).await.is_ok() {
+                return self.app.ended(run).await;
+            }
+        }
     }
 
     /// The records of a run by key.

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
@@ -17,8 +16,6 @@ const FILES: [(&str, &str); 3] = [("a.md", "# A"), ("b.md", "# B"), ("c.md", "# 
 const EXAMPLE: &str = include_str!("../../../../examples/document-digest/agent.yaml");
 /// Steps of the example with these files.
 const STEPS: usize = 12;
-/// Longer than a lease lasts.
-const LEASE: Duration = Duration::from_mins(1);
 
 /// Counts executions, and holds its worker before one of them.
 #[derive(Default)]
@@ -63,12 +60,12 @@ async fn after_a_crash_at_any_step_no_recorded_step_is_executed_again() {
         let process = rig.process(ModelConfig::default(), first.clone());
         let run = rig.app.create("document-digest", "null").await;
         first.held.notified().await;
+        let dead = rig.app.run(&run).await.worker;
         process.kill();
 
         let second = Arc::new(Counter::default());
         let _successor = rig.process(ModelConfig::default(), second.clone());
-        rig.app.pass(LEASE).await;
-        let ended = rig.app.ended(&run).await;
+        let ended = rig.ended_after(&dead, &run).await;
         assert_eq!(output(&ended), "The report is written to report.md.");
 
         // A commit that was on its way when its worker died may arrive or not; the epoch tells.
@@ -106,15 +103,16 @@ async fn a_new_version_does_not_disturb_a_run() {
     let process = rig.process(ModelConfig::default(), first.clone());
     let old = rig.app.create("sample", "null").await;
     first.held.notified().await;
+    let dead = rig.app.run(&old).await.worker;
     process.kill();
 
     assert_eq!(rig.publish(&spec("new", "digest_file")).await, 2);
     let _successor = rig.process(ModelConfig::default(), Arc::new(Counter::default()));
     let new = rig.app.create("sample", "null").await;
-    assert_eq!(output(&rig.app.ended(&new).await), "new");
-    rig.app.pass(LEASE).await;
-    let old = rig.app.ended(&old).await;
+    let old = rig.ended_after(&dead, &old).await;
     assert_eq!((output(&old), old.version), ("old".into(), 1));
+    let new = rig.ended_after(&dead, &new).await;
+    assert_eq!((output(&new), new.version), ("new".into(), 2));
 }
 
 /// Stops its worker when a step is recorded, before anything follows from it.
@@ -145,12 +143,12 @@ async fn a_failed_model_call_is_the_result_for_the_next_worker_too() {
     let process = rig.process(ModelConfig::default(), first.clone());
     let run = rig.app.create("sample", "null").await;
     first.recorded.notified().await;
+    let dead = rig.app.run(&run).await.worker;
     process.kill();
 
     let second = Arc::new(Counter::default());
     let _successor = rig.process(ModelConfig::default(), second.clone());
-    rig.app.pass(LEASE).await;
-    let run = rig.app.ended(&run).await;
+    let run = rig.ended_after(&dead, &run).await;
     assert_eq!((&*failure(&run).code, run.attempts), ("model_http_400", 2));
     assert!(failure(&run).message.contains("no such model"), "{run:?}");
     assert_eq!(second.executed(), [""; 0]);

@@ -20,6 +20,7 @@ enum Op {
     Repeat,
     Cancel,
     Deliver,
+    Retry,
     Withdraw,
     Expire,
 }
@@ -61,6 +62,7 @@ fn ops() -> impl Strategy<Value = Op> {
         2 => Just(Op::Repeat),
         1 => Just(Op::Cancel),
         2 => Just(Op::Deliver),
+        1 => Just(Op::Retry),
         1 => Just(Op::Withdraw),
         2 => Just(Op::Expire),
     ]
@@ -206,6 +208,11 @@ impl World {
                         assert_ne!(self.run.state, asleep, "it sleeps on what has arrived");
                     }
                     Err(_) => assert!(self.run.state.is_terminal()),
+                }
+            }
+            Op::Retry => {
+                if let Ok(Some(done)) = self.run.retry(self.now) {
+                    self.step(done);
                 }
             }
             Op::Withdraw => {

@@ -88,6 +88,18 @@ impl RunService for Api {
         cancelled.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
     }
 
+    async fn retry_run(
+        &self,
+        request: Request<v1::RetryRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        let request = request.into_inner();
+        let retried = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.retry_run(&tenant, request.run.parse()?).await
+        };
+        retried.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+    }
+
     async fn signal_run(
         &self,
         request: Request<v1::SignalRunRequest>,

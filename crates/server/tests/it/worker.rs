@@ -199,6 +199,14 @@ async fn code_that_no_longer_fits_its_journal_blocks_the_run() {
         "{message}"
     );
     new.drain().await;
+    // With the code that it was made by, it goes on where it was.
+    let old = Working::start(worker("10 EUR"));
+    let retry = v1::RetryRunRequest { tenant: "default".into(), run: run.clone() };
+    app.client.runs().retry_run(retry.clone()).await.unwrap();
+    assert_eq!(app.ended(&run).await.state(), v1::RunState::Succeeded);
+    let ended = app.client.runs().retry_run(retry).await.unwrap_err();
+    assert_eq!(ended.code(), tonic::Code::FailedPrecondition);
+    old.drain().await;
 }
 
 #[tokio::test]

@@ -85,10 +85,12 @@ impl Step<'_> {
         page.into_iter().map(|full| full.run.id).collect()
     }
 
-    async fn alive(&self, tenant: TenantId) -> usize {
+    /// The runs that have not ended.
+    async fn alive(&self, tenant: TenantId) -> Vec<RunId> {
         let states = StateName::ALL.into_iter().filter(|state| !state.is_terminal()).collect();
         let filter = RunFilter { agent: None, states };
-        self.store.list_runs(tenant, &filter, None, 99).await.unwrap().len()
+        let page = self.store.list_runs(tenant, &filter, None, 99).await.unwrap();
+        page.into_iter().map(|full| full.run.id).collect()
     }
 
     async fn act(&mut self) {

@@ -17,6 +17,7 @@ pub(crate) async fn runs(session: &Session, command: Runs) -> Result<(), Problem
         Runs::List { agent, states, limit } => list(session, agent, &states, limit).await,
         Runs::Get { run } => show(session, &session.run(&run).await?),
         Runs::Cancel { run, reason } => cancel(session, run, reason).await,
+        Runs::Retry { run } => retry(session, run).await,
         Runs::Signal { run, name, payload } => signal(session, run, name, payload).await,
     }
 }
@@ -120,6 +121,13 @@ fn properties(run: &v1::Run) -> Table {
 fn labels(run: &v1::Run) -> String {
     let labels = run.labels.iter().map(|(key, value)| format!("{key}={value}"));
     labels.collect::<Vec<_>>().join("\n")
+}
+
+async fn retry(session: &Session, run: String) -> Result<(), Problem> {
+    let request = v1::RetryRunRequest { tenant: session.tenant(), run };
+    let run = answer!(session.client.runs().retry_run(request))?;
+    let id = session.ui.paint().bold(text::line(&run.id));
+    session.ui.tell(&run, format!("{id} is {}", state(&run)))
 }
 
 async fn cancel(session: &Session, run: String, reason: String) -> Result<(), Problem> {

@@ -104,9 +104,13 @@ impl Dev {
     /// Waits until nobody can write to standard error any more: until it and all its children,
     /// which share it, have ended. What they wrote.
     pub(crate) fn all_ended(&mut self) -> String {
-        let mut said = String::new();
-        self.stderr.take().unwrap().read_to_string(&mut said).unwrap();
-        said
+        let (mut stderr, (sender, said)) = (self.stderr.take().unwrap(), channel());
+        std::thread::spawn(move || {
+            let mut text = String::new();
+            stderr.read_to_string(&mut text).unwrap();
+            sender.send(text)
+        });
+        said.recv_timeout(PATIENCE).expect("all of it ends")
     }
 }
 

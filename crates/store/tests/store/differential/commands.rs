@@ -18,7 +18,7 @@ use super::contents::POOLS;
 use crate::world::{TTL, name};
 
 /// Runs that have not ended; more of them would only be slower to compare.
-const MOST_RUNS: usize = 8;
+const MOST_RUNS: usize = 10;
 
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
@@ -26,16 +26,16 @@ pub(super) async fn act(step: &mut Step<'_>) {
     let (agents, runs) = (step.agents(tenant).await, step.runs(tenant).await);
     let Some(agent) = step.pick(&agents) else { return super::registry::act(step).await };
     let alive = step.alive(tenant).await;
-    if alive < 2 {
+    if alive.len() < 2 {
         return create(step, tenant, agent).await;
     }
-    match step.random.u32(..12) {
-        0 if alive < MOST_RUNS => create(step, tenant, agent).await,
-        0..3 => lease(step, tenant).await,
-        3 => expire(step).await,
-        4 => put_artifact(step, tenant, &runs).await,
-        5 => conflict(step, tenant, &runs).await,
-        _ => decide_some(step, tenant, &runs).await,
+    match step.random.u32(..15) {
+        0..3 if alive.len() < MOST_RUNS => create(step, tenant, agent).await,
+        0..6 => lease(step, tenant).await,
+        6 => expire(step).await,
+        7 => put_artifact(step, tenant, &runs).await,
+        8 => conflict(step, tenant, &runs).await,
+        _ => decide_some(step, tenant, &alive, &runs).await,
     }
 }
 
@@ -100,8 +100,8 @@ fn new_run(
 
 async fn lease(step: &mut Step<'_>, tenant: TenantId) {
     let pools: Vec<_> =
-        POOLS.into_iter().filter(|_| step.random.bool()).map(name).collect();
-    let limit = step.random.usize(..3);
+        POOLS.into_iter().filter(|_| step.random.u32(..4) > 0).map(name).collect();
+    let limit = step.random.usize(..6);
     let mut tx = step.store.begin().await.unwrap();
     let (now, runs) = tx.lock_ready(tenant, &pools, limit).await.unwrap();
     step.note("lock_ready", (now, &runs), !runs.is_empty());
@@ -158,9 +158,10 @@ async fn conflict(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
 }
 
 /// Several commands on several runs in one transaction, as the ledger does.
-async fn decide_some(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
+async fn decide_some(step: &mut Step<'_>, tenant: TenantId, alive: &[RunId], runs: &[RunId]) {
     let mut asked: Vec<_> = runs.iter().map(|run| (tenant, *run)).collect();
-    asked.retain(|_| step.random.u32(..3) == 0);
+    // Seldom those that have ended: most commands only refuse them.
+    asked.retain(|(_, run)| step.random.u32(..if alive.contains(run) { 2 } else { 16 }) == 0);
     if step.random.u32(..5) == 0 {
         asked.push((tenant, RunId::new(step.id())));
     }

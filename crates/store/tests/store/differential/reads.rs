@@ -23,7 +23,7 @@ pub(super) async fn act(step: &mut Step<'_>) {
 async fn move_clock(step: &mut Step<'_>) {
     let now = step.store.now().await.unwrap();
     step.note("now", now, true);
-    let later = now + Duration::from_micros(step.random.u64(..40_000_000));
+    let later = now + Duration::from_micros(step.random.u64(..60_000_000));
     step.store.set_clock(Some(later)).await.unwrap();
     step.note("set_clock", later, true);
     let mut tx = step.store.begin().await.unwrap();

@@ -15,12 +15,11 @@ pub(super) fn command(
     now: Timestamp,
     source: Option<&str>,
 ) -> Option<Transition> {
-    let lease = run.lease_held().map(|lease| lease.id);
-    match (step.random.u32(..12), lease) {
+    match (step.random.u32(..12), run.lease_held()) {
         (0, _) => cancel(step, run, now),
-        (1, Some(lease)) => beat(step, run, lease, now),
-        (2, Some(lease)) => withdraw(step, run, lease, now),
-        (3..11, Some(_)) => commit_some(step, run, now),
+        (1, Some(lease)) => beat(step, run, lease.id, now),
+        (2..6, Some(lease)) if !lease.started => withdraw(step, run, lease.id, now),
+        (2..11, Some(_)) => commit_some(step, run, now),
         _ => deliver(step, run, now, source?),
     }
 }
@@ -94,7 +93,7 @@ fn outcome(step: &mut Step<'_>, run: &Run) -> (&'static str, Option<Outcome>) {
     if run.cancel.is_some() && step.random.bool() {
         return ("cancelled", Some(Outcome::Cancelled));
     }
-    match step.random.u32(..12) {
+    match step.random.u32(..11) {
         0 => ("succeed", Some(Outcome::Succeed(Payload::json(format!("{pause:?}"))))),
         1 => ("fail", Some(Outcome::Fail { failure, retry_after: None })),
         2 => ("retry", Some(Outcome::Fail { failure, retry_after: Some(pause) })),
