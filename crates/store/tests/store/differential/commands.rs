@@ -51,18 +51,25 @@ async fn finish(step: &mut Step<'_>, mut tx: Box<dyn Tx>, transitions: &[Transit
     }
 }
 
-/// What is dropped is rolled back in the background; on one connection only, the next transaction
-/// waits for it, and otherwise it may still find the rows locked.
+/// What is dropped is rolled back in the background: on several connections, the next transaction
+/// may still find the rows locked.
 async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>) {
     drop(tx);
     step.note("drop", (), true);
-    let tenants = step.tenants().await;
-    for tenant in tenants {
-        let runs: Vec<_> = step.runs(tenant).await.into_iter().map(|run| (tenant, run)).collect();
-        while step.store.begin().await.unwrap().lock_runs(&runs).await.unwrap().1.contains(&Locked::Busy) {
+    for tenant in step.tenants().await {
+        let runs = step.runs(tenant).await.into_iter().map(|run| (tenant, run)).collect::<Vec<_>>();
+        while is_busy(step, &runs).await {
             tokio::task::yield_now().await;
         }
     }
+}
+
+async fn is_busy(step: &Step<'_>, runs: &[(TenantId, RunId)]) -> bool {
+    let mut tx = step.store.begin().await.unwrap();
+    let (_, locked) = tx.lock_runs(runs).await.unwrap();
+    // Committed: dropped, it would be busy itself for the next look.
+    tx.commit().await.unwrap();
+    locked.contains(&Locked::Busy)
 }
 
 async fn create(step: &mut Step<'_>, tenant: TenantId, agent: AgentId) {
