@@ -319,9 +319,7 @@ impl<'a> ReadyColumns<'a> {
 
 /// The JSON of an alias' targets: `[{"version": 3, "weight": 9}]`.
 pub(crate) fn targets(targets: &[AliasTarget]) -> String {
-    let one = |target: &AliasTarget| {
-        serde_json::json!({ "version": target.version, "weight": target.weight })
-    };
+    let one = |target: &AliasTarget| serde_json::json!({ "version": target.version, "weight": target.weight });
     serde_json::Value::Array(targets.iter().map(one).collect()).to_string()
 }
 

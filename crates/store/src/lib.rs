@@ -198,7 +198,7 @@ pub trait Tx: Send {
     ) -> Result<(Timestamp, Vec<Run>)>;
 
     /// Locks up to `limit` running runs whose lease has expired or whose cancel is to be forced,
-    /// of all tenants.
+    /// of all tenants. A row that cannot be read is logged and passed over.
     async fn lock_expired(&mut self, limit: usize) -> Result<(Timestamp, Vec<Run>)>;
 
     /// Which of these `(tenant, run, source)` are in the run's inbox already, in order. The runs

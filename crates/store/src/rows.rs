@@ -118,6 +118,12 @@ impl<'r, R: Columns> Reader<'r, R> {
         })
     }
 
+    /// The run, for a sweep over the rows of all tenants: one that is damaged must not keep the
+    /// others from being found, so it is passed over, loudly.
+    pub(crate) fn run_if_readable(&self) -> Option<Run> {
+        self.run().inspect_err(|error| tracing::error!(%error, "passing over a run")).ok()
+    }
+
     fn state(&self, epoch: u64) -> Result<RunState> {
         let word = self.text("state")?;
         let state = StateName::parse(&word)
@@ -328,9 +334,8 @@ impl<'r, R: Columns> Reader<'r, R> {
 
     /// The row's key, from those of the usual columns that it has.
     fn key(&self) -> String {
-        let ids = ["tenant_id", "agent_id", "run_id"].map(|column| {
-            self.row.id(column).ok().flatten().map(|id| format!("{column} {id}"))
-        });
+        let ids = ["tenant_id", "agent_id", "run_id"]
+            .map(|column| self.row.id(column).ok().flatten().map(|id| format!("{column} {id}")));
         let numbers = ["number", "seq"].map(|column| {
             self.row.int(column).ok().flatten().map(|number| format!("{column} {number}"))
         });

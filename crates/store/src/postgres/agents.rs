@@ -39,11 +39,7 @@ const GET: &str = "-- get_agent
 SELECT tenant_id, agent_id, name, latest, created_at FROM agents
 WHERE tenant_id = $1 AND agent_id = $2";
 
-pub(super) async fn get(
-    pool: &PgPool,
-    tenant: TenantId,
-    agent: AgentId,
-) -> Result<Option<Agent>> {
+pub(super) async fn get(pool: &PgPool, tenant: TenantId, agent: AgentId) -> Result<Option<Agent>> {
     let query = sqlx::query(GET).bind(tenant.uuid()).bind(agent.uuid());
     let row = query.fetch_optional(pool).await?;
     row.map(|row| Reader::new("agents", &row).agent()).transpose()

@@ -15,11 +15,7 @@ SELECT tenant_id, run_id, name, artifact_id, content_type, digest, created_at,
        octet_length(payload)::bigint AS size
 FROM artifacts WHERE tenant_id = $1 AND run_id = $2 ORDER BY name";
 
-pub(super) async fn list(
-    pool: &PgPool,
-    tenant: TenantId,
-    run: RunId,
-) -> Result<Vec<ArtifactRow>> {
+pub(super) async fn list(pool: &PgPool, tenant: TenantId, run: RunId) -> Result<Vec<ArtifactRow>> {
     let query = sqlx::query(LIST).bind(tenant.uuid()).bind(run.uuid());
     let rows = query.fetch_all(pool).await?;
     rows.iter().map(|row| Reader::new("artifacts", row).artifact_row()).collect()

@@ -181,7 +181,7 @@ const LOCK_EXPIRED: &str = concat!(
     "-- lock_expired
 SELECT ",
     columns!(),
-    ", output_type, output_encoding, output, tenure_now() AS now
+    ", output_type, output_encoding, output
 FROM runs
 WHERE state = 'running'
   AND (lease_until < (SELECT tenure_now()) OR cancel_force_at <= (SELECT tenure_now()))
@@ -195,7 +195,8 @@ pub(super) async fn lock_expired(
     limit: usize,
 ) -> Result<(Timestamp, Vec<Run>)> {
     let rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
-    with_time(db, &rows).await
+    let runs = rows.iter().filter_map(|row| Reader::new("runs", row).run_if_readable()).collect();
+    Ok((clock::now(db).await?, runs))
 }
 
 // In one order for everybody: of two transactions that reserve the same keys, one waits for the

@@ -22,11 +22,7 @@ pub(super) async fn find(pool: &PgPool, name: &Name) -> Result<Option<Tenant>> {
 const LIST: &str = "-- list_tenants
 SELECT tenant_id, name, created_at FROM tenants WHERE name > $1 ORDER BY name LIMIT $2";
 
-pub(super) async fn list(
-    pool: &PgPool,
-    after: Option<&Name>,
-    limit: usize,
-) -> Result<Vec<Tenant>> {
+pub(super) async fn list(pool: &PgPool, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
     let after = after.map_or("", Name::as_str);
     let rows = sqlx::query(LIST).bind(after).bind(bound(limit)).fetch_all(pool).await?;
     rows.iter().map(|row| Reader::new("tenants", row).tenant()).collect()

@@ -29,7 +29,11 @@ const FIND: &str = "-- find_agent
 SELECT tenant_id, agent_id, name, latest, created_at FROM agents
 WHERE tenant_id = $1 AND name = $2";
 
-pub(super) async fn find(pool: &SqlitePool, tenant: TenantId, name: &Name) -> Result<Option<Agent>> {
+pub(super) async fn find(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    name: &Name,
+) -> Result<Option<Agent>> {
     let query = sqlx::query(FIND).bind(tenant.uuid()).bind(name.as_str());
     let row = query.fetch_optional(pool).await?;
     row.map(|row| Reader::new("agents", &row).agent()).transpose()

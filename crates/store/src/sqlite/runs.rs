@@ -46,7 +46,11 @@ FROM runs JOIN run_inputs USING (tenant_id, run_id)
 WHERE tenant_id = $1 AND run_id = $2"
 );
 
-pub(super) async fn find(pool: &SqlitePool, tenant: TenantId, run: RunId) -> Result<Option<FullRun>> {
+pub(super) async fn find(
+    pool: &SqlitePool,
+    tenant: TenantId,
+    run: RunId,
+) -> Result<Option<FullRun>> {
     let query = sqlx::query(FIND).bind(tenant.uuid()).bind(run.uuid());
     let row = query.fetch_optional(pool).await?;
     row.map(|row| Reader::new("runs", &row).full_run()).transpose()
@@ -144,7 +148,7 @@ pub(super) async fn lock_expired(
     limit: usize,
 ) -> Result<(Timestamp, Vec<Run>)> {
     let rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
-    let runs = rows.iter().map(|row| Reader::new("runs", row).run()).collect::<Result<_>>()?;
+    let runs = rows.iter().filter_map(|row| Reader::new("runs", row).run_if_readable()).collect();
     Ok((clock::now(db).await?, runs))
 }
 
