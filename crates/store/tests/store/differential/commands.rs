@@ -18,7 +18,7 @@ use super::contents::POOLS;
 use crate::world::{TTL, name};
 
 /// Runs that have not ended; more of them would only be slower to compare.
-const MOST_RUNS: usize = 10;
+const MOST_RUNS: usize = 6;
 
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
@@ -30,7 +30,7 @@ pub(super) async fn act(step: &mut Step<'_>) {
         return create(step, tenant, agent).await;
     }
     match step.random.u32(..15) {
-        0..3 if alive.len() < MOST_RUNS => create(step, tenant, agent).await,
+        0..2 if alive.len() < MOST_RUNS => create(step, tenant, agent).await,
         0..6 => lease(step, tenant).await,
         6 => expire(step).await,
         7 => put_artifact(step, tenant, &runs).await,
@@ -106,8 +106,7 @@ fn new_run(
 }
 
 async fn lease(step: &mut Step<'_>, tenant: TenantId) {
-    let pools: Vec<_> =
-        POOLS.into_iter().filter(|_| step.random.u32(..4) > 0).map(name).collect();
+    let pools: Vec<_> = POOLS.into_iter().filter(|_| step.random.u32(..4) > 0).map(name).collect();
     let limit = step.random.usize(..6);
     let mut tx = step.store.begin().await.unwrap();
     let (now, runs) = tx.lock_ready(tenant, &pools, limit).await.unwrap();
@@ -176,7 +175,8 @@ async fn decide_some(step: &mut Step<'_>, tenant: TenantId, alive: &[RunId], run
     let (now, locked) = tx.lock_runs(&asked).await.unwrap();
     step.note("lock_runs", (now, &locked), !locked.is_empty());
     let source = format!("signal:{}", step.random.u32(..4));
-    let sources: Vec<_> = asked.iter().map(|(tenant, run)| (*tenant, *run, source.clone())).collect();
+    let sources: Vec<_> =
+        asked.iter().map(|(tenant, run)| (*tenant, *run, source.clone())).collect();
     let known = tx.inbox_sources(&sources).await.unwrap();
     step.note("inbox_sources", &known, known.contains(&true));
 
