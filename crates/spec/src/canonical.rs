@@ -19,10 +19,7 @@ fn sorted(value: Value) -> Value {
         Value::Object(map) => {
             let mut entries: Vec<_> = map.into_iter().collect();
             entries.sort_by(|(a, _), (b, _)| a.cmp(b));
-            entries
-                .into_iter()
-                .map(|(key, value)| (key, sorted(value)))
-                .collect()
+            entries.into_iter().map(|(key, value)| (key, sorted(value))).collect()
         }
         plain => plain,
     }

@@ -61,10 +61,7 @@ pub fn parse(text: &str) -> Result<Spec, Problems> {
 }
 
 /// Reads a document that is a value already, under the same rules as [`parse`].
-#[expect(
-    clippy::needless_pass_by_value,
-    reason = "a document is handed over, not lent"
-)]
+#[expect(clippy::needless_pass_by_value, reason = "a document is handed over, not lent")]
 pub fn from_json(value: Value) -> Result<Spec, Problems> {
     checked(&syntax::recheck(&value)?)
 }

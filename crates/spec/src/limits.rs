@@ -26,11 +26,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self {
-            turns: 20,
-            tokens: None,
-            time: None,
-        }
+        Self { turns: 20, tokens: None, time: None }
     }
 }
 
@@ -49,10 +45,7 @@ impl Limits {
 fn read_time(node: &Node<'_>) -> Option<Span> {
     let time = Span::read(node)?;
     if time == Span::default() {
-        return node.problem(
-            "no run ends in zero time",
-            "give a longer time, or remove it",
-        );
+        return node.problem("no run ends in zero time", "give a longer time, or remove it");
     }
     Some(time)
 }
@@ -73,11 +66,7 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Self {
-        Self {
-            attempts: 3,
-            backoff: Span::seconds(1),
-            max_backoff: Span::seconds(60),
-        }
+        Self { attempts: 3, backoff: Span::seconds(1), max_backoff: Span::seconds(60) }
     }
 }
 
@@ -86,9 +75,7 @@ impl Retry {
         let fields = node.fields(&["attempts", "backoff", "max_backoff"])?;
         let default = Self::default();
         let attempts = fields.read("attempts", |node| node.small_integer(&ATTEMPTS));
-        let backoff = fields
-            .read("backoff", Span::read)
-            .unwrap_or(default.backoff);
+        let backoff = fields.read("backoff", Span::read).unwrap_or(default.backoff);
         // A long `backoff` alone must not contradict the default of the other field.
         let longest = default.max_backoff.max(backoff);
         let max_backoff = fields.read("max_backoff", |node| read_longest(node, backoff));
@@ -104,10 +91,7 @@ fn read_longest(node: &Node<'_>, backoff: Span) -> Option<Span> {
     let longest = Span::read(node)?;
     if longest < backoff {
         let hint = format!("give at least {backoff}, or a shorter `backoff`");
-        return node.problem(
-            format!("is shorter than the first pause of {backoff}"),
-            hint,
-        );
+        return node.problem(format!("is shorter than the first pause of {backoff}"), hint);
     }
     Some(longest)
 }

@@ -59,13 +59,8 @@ pub enum Provider {
 
 impl Provider {
     /// All providers.
-    pub const ALL: [Self; 5] = [
-        Self::Openai,
-        Self::Anthropic,
-        Self::Gemini,
-        Self::Ollama,
-        Self::Scripted,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama, Self::Scripted];
 
     /// The provider's name as it stands in documents.
     pub fn name(self) -> &'static str {
@@ -80,23 +75,13 @@ impl Provider {
 }
 
 const BASE_URL: &str = r"^https?://[^\s@?#/]+(/[^\s@?#]*)?$";
-const FIELDS: [&str; 6] = [
-    "provider",
-    "name",
-    "base_url",
-    "temperature",
-    "max_tokens",
-    "script",
-];
+const FIELDS: [&str; 6] = ["provider", "name", "base_url", "temperature", "max_tokens", "script"];
 
 impl Model {
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
         let provider = fields.required("provider", "say whose API to use", |node| {
-            node.choice(
-                "provider",
-                &Provider::ALL.map(|provider| (provider.name(), provider)),
-            )
+            node.choice("provider", &Provider::ALL.map(|provider| (provider.name(), provider)))
         });
         let name = fields.required("name", "name the model as its provider does", |node| {
             node.filled_text(MAX_LINE)
@@ -105,14 +90,7 @@ impl Model {
         let temperature = fields.read("temperature", |node| node.float(&TEMPERATURE));
         let max_tokens = fields.read("max_tokens", |node| node.small_integer(&REPLY_TOKENS));
         let script = read_script(&fields, provider);
-        Some(Self {
-            provider: provider?,
-            name: name?,
-            base_url,
-            temperature,
-            max_tokens,
-            script,
-        })
+        Some(Self { provider: provider?, name: name?, base_url, temperature, max_tokens, script })
     }
 }
 
@@ -134,14 +112,9 @@ fn read_script(fields: &Fields<'_>, provider: Option<Provider>) -> Option<Script
 
 fn read_base_url(node: &Node<'_>) -> Option<String> {
     let text = node.text(MAX_LINE)?;
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest else {
-        return node.problem(
-            "is not a web address",
-            "begin it with `https://` or `http://`",
-        );
+        return node.problem("is not a web address", "begin it with `https://` or `http://`");
     };
     if rest.contains(['@', '?', '#']) {
         let hint =
@@ -149,10 +122,7 @@ fn read_base_url(node: &Node<'_>) -> Option<String> {
         return node.problem("has more than host, port and path", hint);
     }
     if rest.is_empty() || rest.starts_with('/') || rest.contains(char::is_whitespace) {
-        return node.problem(
-            "names no host",
-            "write it like `https://models.example.com/v1`",
-        );
+        return node.problem("names no host", "write it like `https://models.example.com/v1`");
     }
     Some(text)
 }

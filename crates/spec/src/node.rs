@@ -26,11 +26,7 @@ pub(crate) struct Node<'a> {
 impl<'a> Node<'a> {
     /// The whole document; what is wrong goes into `problems`.
     pub(crate) fn root(value: &'a Value, problems: &'a RefCell<Problems>) -> Self {
-        Self {
-            value,
-            path: String::new(),
-            problems,
-        }
+        Self { value, path: String::new(), problems }
     }
 
     /// Notes a problem of this value. Returns `None` so that a reader can end with it.
@@ -40,11 +36,7 @@ impl<'a> Node<'a> {
         hint: impl Into<String>,
     ) -> Option<T> {
         let path = self.path.clone();
-        let problem = Problem {
-            path,
-            message: message.into(),
-            hint: Some(hint.into()),
-        };
+        let problem = Problem { path, message: message.into(), hint: Some(hint.into()) };
         if !self.full() {
             self.problems.borrow_mut().0.push(problem);
         }
@@ -58,25 +50,13 @@ impl<'a> Node<'a> {
 
     /// The value inside this one that a field name leads to.
     pub(crate) fn field(&self, name: &str, value: &'a Value) -> Self {
-        let path = if self.path.is_empty() {
-            name.into()
-        } else {
-            format!("{}.{name}", self.path)
-        };
-        Self {
-            value,
-            path,
-            problems: self.problems,
-        }
+        let path = if self.path.is_empty() { name.into() } else { format!("{}.{name}", self.path) };
+        Self { value, path, problems: self.problems }
     }
 
     /// The value inside this one that a position in a list leads to.
     pub(crate) fn element(&self, index: usize, value: &'a Value) -> Self {
-        Self {
-            value,
-            path: format!("{}[{index}]", self.path),
-            problems: self.problems,
-        }
+        Self { value, path: format!("{}[{index}]", self.path), problems: self.problems }
     }
 
     /// A text of at most `max` characters.
@@ -102,11 +82,7 @@ impl<'a> Node<'a> {
 
     /// A whole number inside `range`.
     pub(crate) fn integer(&self, range: &RangeInclusive<u64>) -> Option<u64> {
-        let hint = format!(
-            "write a whole number from {} to {}",
-            range.start(),
-            range.end()
-        );
+        let hint = format!("write a whole number from {} to {}", range.start(), range.end());
         match self.value {
             Value::Number(number) => match number.as_u64().filter(|n| range.contains(n)) {
                 Some(number) => Some(number),
@@ -118,8 +94,7 @@ impl<'a> Node<'a> {
 
     /// [`Node::integer`] for ranges that fit 32 bits.
     pub(crate) fn small_integer(&self, range: &RangeInclusive<u64>) -> Option<u32> {
-        self.integer(range)
-            .and_then(|number| u32::try_from(number).ok())
+        self.integer(range).and_then(|number| u32::try_from(number).ok())
     }
 
     /// A number inside `range`.
@@ -150,16 +125,8 @@ impl<'a> Node<'a> {
         let Value::Array(values) = self.value else {
             return self.wrong_type("a list", "write one `- …` line for each element, or `[…]`");
         };
-        let nodes = values
-            .iter()
-            .enumerate()
-            .map(|(index, value)| self.element(index, value));
-        Some(
-            nodes
-                .take_while(|node| !node.full())
-                .filter_map(|node| read(&node))
-                .collect(),
-        )
+        let nodes = values.iter().enumerate().map(|(index, value)| self.element(index, value));
+        Some(nodes.take_while(|node| !node.full()).filter_map(|node| read(&node)).collect())
     }
 
     /// The fields of an object, after noting those that are not among `known`.
@@ -167,8 +134,7 @@ impl<'a> Node<'a> {
         let map = self.object()?;
         let unknown = map.keys().filter(|name| !known.contains(&name.as_str()));
         for name in unknown.take(MAX_PROBLEMS) {
-            self.field(&suggest::shown(name), &Value::Null)
-                .unknown(name, known);
+            self.field(&suggest::shown(name), &Value::Null).unknown(name, known);
         }
         Some(Fields { node: self, map })
     }
@@ -218,9 +184,7 @@ impl<'a> Fields<'a> {
         name: &str,
         read: impl FnOnce(&Node<'a>) -> Option<T>,
     ) -> Option<T> {
-        self.map
-            .get(name)
-            .and_then(|value| read(&self.node.field(name, value)))
+        self.map.get(name).and_then(|value| read(&self.node.field(name, value)))
     }
 
     /// [`Fields::read`] for a field that must be there.
@@ -233,9 +197,7 @@ impl<'a> Fields<'a> {
         if self.has(name) {
             return self.read(name, read);
         }
-        self.node
-            .field(name, &Value::Null)
-            .problem("is missing", hint)
+        self.node.field(name, &Value::Null).problem("is missing", hint)
     }
 
     /// Whether the field is written, right or wrong.

@@ -24,8 +24,7 @@ pub(crate) fn read(node: &Node<'_>) -> Option<Value> {
 fn follows_meta_schema(node: &Node<'_>, schema: &Value) -> bool {
     let Ok(meta) = jsonschema::meta::validator_for(schema) else {
         let hint = "use `https://json-schema.org/draft/2020-12/schema`, or remove `$schema`";
-        node.field("$schema", node.value)
-            .problem::<()>("is not a known dialect", hint);
+        node.field("$schema", node.value).problem::<()>("is not a known dialect", hint);
         return false;
     };
     let mut valid = true;
@@ -38,17 +37,11 @@ fn follows_meta_schema(node: &Node<'_>, schema: &Value) -> bool {
 
 fn note(node: &Node<'_>, error: &ValidationError<'_>) {
     let place =
-        error
-            .instance_path()
-            .into_iter()
-            .fold(node.clone(), |place, segment| match segment {
-                LocationSegment::Property(name) => place.field(&suggest::shown(&name), node.value),
-                LocationSegment::Index(index) => place.element(index, node.value),
-            });
-    place.problem::<()>(
-        format!("is not valid JSON Schema: {}", error.masked()),
-        HINT,
-    );
+        error.instance_path().into_iter().fold(node.clone(), |place, segment| match segment {
+            LocationSegment::Property(name) => place.field(&suggest::shown(&name), node.value),
+            LocationSegment::Index(index) => place.element(index, node.value),
+        });
+    place.problem::<()>(format!("is not valid JSON Schema: {}", error.masked()), HINT);
 }
 
 /// Resolves every reference, which the meta-schema cannot.

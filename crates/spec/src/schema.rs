@@ -12,10 +12,7 @@ use crate::spec::Spec;
 /// tools, the user's own schema being one) are checked there only.
 pub fn schema() -> Value {
     let settings = SchemaSettings::draft2020_12().with_transform(RecursiveTransform(unwrap_lines));
-    settings
-        .into_generator()
-        .into_root_schema_for::<Spec>()
-        .into()
+    settings.into_generator().into_root_schema_for::<Spec>().into()
 }
 
 /// Descriptions are doc comments; where those broke their lines means nothing to a reader.

@@ -73,11 +73,7 @@ impl Script {
         let latency = fields.read("latency", Span::read).unwrap_or_default();
         let turns = fields.required("turns", "write at least one turn", read_turns);
         let answer = fields.read("answer", |node| node.text(usize::MAX));
-        Some(Self {
-            latency,
-            turns: turns?,
-            answer,
-        })
+        Some(Self { latency, turns: turns?, answer })
     }
 }
 
@@ -91,22 +87,13 @@ fn read_turns(node: &Node<'_>) -> Option<Vec<Turn>> {
 impl Turn {
     fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&["text", "calls"])?;
-        let no_calls = node
-            .value
-            .get("calls")
-            .is_none_or(|calls| calls == &json!([]));
+        let no_calls = node.value.get("calls").is_none_or(|calls| calls == &json!([]));
         if !fields.has("text") && no_calls {
-            return node.problem(
-                "neither says nor calls anything",
-                "give `text`, `calls` or both",
-            );
+            return node.problem("neither says nor calls anything", "give `text`, `calls` or both");
         }
         let text = fields.read("text", |node| node.text(usize::MAX));
         let calls = fields.read("calls", |node| node.list(ScriptedCall::read));
-        Some(Self {
-            text,
-            calls: calls.unwrap_or_default(),
-        })
+        Some(Self { text, calls: calls.unwrap_or_default() })
     }
 }
 
@@ -114,15 +101,9 @@ impl ScriptedCall {
     fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&["tool", "arguments", "each"])?;
         let tool = fields.required("tool", "name the tool to call", |n| n.filled_text(MAX_NAME));
-        let arguments = fields.read("arguments", |node| {
-            node.object().cloned().map(Value::Object)
-        });
+        let arguments = fields.read("arguments", |node| node.object().cloned().map(Value::Object));
         let each = fields.read("each", read_pointer);
-        Some(Self {
-            tool: tool?,
-            arguments: arguments.unwrap_or_else(no_arguments),
-            each,
-        })
+        Some(Self { tool: tool?, arguments: arguments.unwrap_or_else(no_arguments), each })
     }
 }
 

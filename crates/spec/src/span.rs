@@ -18,13 +18,8 @@ use crate::node::Node;
 pub struct Span(pub Duration);
 
 /// Units with their milliseconds, largest first.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] =
+    [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 const GRAMMAR: &str = "^[0-9]{1,18}(ms|s|m|h|d)$";
 const HINT: &str = "write a whole number and a unit, such as `500ms`, `90s`, `10m` or `2h`";
@@ -39,9 +34,7 @@ impl Span {
         let Some(text) = node.value.as_str() else {
             return node.problem("must be a span of time", HINT);
         };
-        text.parse()
-            .map_err(|error: InvalidSpan| node.problem::<()>(error.to_string(), HINT))
-            .ok()
+        text.parse().map_err(|error: InvalidSpan| node.problem::<()>(error.to_string(), HINT)).ok()
     }
 }
 
@@ -71,18 +64,13 @@ impl FromStr for Span {
     fn from_str(text: &str) -> Result<Self, InvalidSpan> {
         let digits = text.bytes().take_while(u8::is_ascii_digit).count();
         let (number, unit) = text.split_at(digits);
-        let scale = UNITS
-            .iter()
-            .find(|(name, _)| *name == unit)
-            .map(|(_, scale)| scale);
+        let scale = UNITS.iter().find(|(name, _)| *name == unit).map(|(_, scale)| scale);
         let (Some(scale), true) = (scale, (1..=18).contains(&digits)) else {
             return Err(InvalidSpan::Grammar);
         };
         let number: u64 = number.parse().map_err(|_| InvalidSpan::Grammar)?;
         let span = number.checked_mul(*scale).map(Duration::from_millis);
-        span.filter(|span| *span <= MAX_SPAN)
-            .map(Self)
-            .ok_or(InvalidSpan::TooLong)
+        span.filter(|span| *span <= MAX_SPAN).map(Self).ok_or(InvalidSpan::TooLong)
     }
 }
 
@@ -139,18 +127,9 @@ mod tests {
 
     #[test]
     fn refuses_anything_else() {
-        for text in [
-            "",
-            "90",
-            "s",
-            "-1s",
-            "1.5s",
-            "1h30m",
-            "1 s",
-            "1S",
-            "٣s",
-            "9999999999999999999s",
-        ] {
+        for text in
+            ["", "90", "s", "-1s", "1.5s", "1h30m", "1 s", "1S", "٣s", "9999999999999999999s"]
+        {
             assert_eq!(text.parse::<Span>(), Err(InvalidSpan::Grammar), "{text}");
         }
         for text in ["366d", "999999999999999999d"] {

@@ -118,14 +118,10 @@ impl Spec {
 
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
-        let kind = fields.read("kind", |node| {
-            node.choice("kind", &Kind::ALL.map(|kind| (kind.name(), kind)))
-        });
-        let name = fields.required(
-            "name",
-            "give the agent a name, such as `name: my-agent`",
-            read_name,
-        );
+        let kind = fields
+            .read("kind", |node| node.choice("kind", &Kind::ALL.map(|kind| (kind.name(), kind))));
+        let name =
+            fields.required("name", "give the agent a name, such as `name: my-agent`", read_name);
         let description = fields.read("description", |node| node.text(MAX_LINE));
         let pool = fields.read("pool", read_name).unwrap_or_else(default_pool);
         // A `kind` that could not be read asks for nothing: one slip is one problem.
@@ -133,11 +129,7 @@ impl Spec {
         let model = if optional {
             fields.read("model", Model::read)
         } else {
-            fields.required(
-                "model",
-                "say which model to ask, or set `kind: external`",
-                Model::read,
-            )
+            fields.required("model", "say which model to ask, or set `kind: external`", Model::read)
         };
         Some(Self {
             name: name.unwrap_or_default(),
@@ -145,9 +137,7 @@ impl Spec {
             description,
             pool,
             model,
-            instructions: fields
-                .read("instructions", |n| n.text(usize::MAX))
-                .unwrap_or_default(),
+            instructions: fields.read("instructions", |n| n.text(usize::MAX)).unwrap_or_default(),
             tools: fields.read("tools", tools::read).unwrap_or_default(),
             output: fields.read("output", output::read),
             limits: fields.read("limits", Limits::read).unwrap_or_default(),

@@ -34,11 +34,7 @@ pub(crate) fn looks_secret(field: &str, known: &[&str]) -> bool {
 
 /// A user's word as a message may repeat it: short, on one line.
 pub(crate) fn shown(word: &str) -> String {
-    let mut shown: String = word
-        .chars()
-        .take(SHOWN)
-        .flat_map(char::escape_debug)
-        .collect();
+    let mut shown: String = word.chars().take(SHOWN).flat_map(char::escape_debug).collect();
     if word.chars().nth(SHOWN).is_some() {
         shown.push('…');
     }
@@ -76,23 +72,14 @@ mod tests {
         ] {
             assert_eq!(hint(word, &known), format!("did you mean `{meant}`?"));
         }
-        assert_eq!(
-            hint("colour", &known),
-            "use one of: provider, name, base_url, max_tokens"
-        );
+        assert_eq!(hint("colour", &known), "use one of: provider, name, base_url, max_tokens");
     }
 
     #[test]
     fn secrets_are_recognised() {
-        for field in [
-            "api_key",
-            "apiKey",
-            "API-KEY",
-            "openai_api_key",
-            "client_secret",
-            "key",
-            "token",
-        ] {
+        for field in
+            ["api_key", "apiKey", "API-KEY", "openai_api_key", "client_secret", "key", "token"]
+        {
             assert!(looks_secret(field, &["name", "base_url"]), "{field}");
         }
         assert!(!looks_secret("token", &["tokens"]));

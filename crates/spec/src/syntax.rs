@@ -87,15 +87,13 @@ fn yaml_problem(error: &YamlError) -> Problems {
 fn explained(error: &YamlError) -> (String, &'static str) {
     match error {
         YamlError::Budget { breach, .. } => exceeded(breach, error),
-        YamlError::MergeKeyNotAllowed { .. } => (
-            "merge keys (`<<`) are refused".into(),
-            "write the merged fields out",
-        ),
+        YamlError::MergeKeyNotAllowed { .. } => {
+            ("merge keys (`<<`) are refused".into(), "write the merged fields out")
+        }
         YamlError::DuplicateMappingKey { key: Some(key), .. } => (duplicate(key), HINT),
-        YamlError::MultipleDocuments { .. } => (
-            "a second document begins here".into(),
-            "put each document into a file of its own",
-        ),
+        YamlError::MultipleDocuments { .. } => {
+            ("a second document begins here".into(), "put each document into a file of its own")
+        }
         other => (rendered(other), HINT),
     }
 }
@@ -121,10 +119,7 @@ fn rendered(error: &YamlError) -> String {
         return message;
     };
     let own = format!(" at line {}, column {}", place.line(), place.column());
-    message
-        .strip_suffix(own.as_str())
-        .unwrap_or(&message)
-        .into()
+    message.strip_suffix(own.as_str()).unwrap_or(&message).into()
 }
 
 fn located(line: impl Display, column: impl Display, message: &str, hint: &str) -> Problems {
@@ -148,11 +143,7 @@ struct Strict {
 impl Strict {
     fn inside<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth + 1;
-        if depth > MAX_NESTING {
-            Err(E::custom(too_deep()))
-        } else {
-            Ok(Self { depth })
-        }
+        if depth > MAX_NESTING { Err(E::custom(too_deep())) } else { Ok(Self { depth }) }
     }
 }
 
@@ -196,9 +187,7 @@ impl<'de> Visitor<'de> for Strict {
     }
 
     fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Value, E> {
-        number(value)
-            .map(Value::Number)
-            .ok_or_else(|| E::custom("number is not finite"))
+        number(value).map(Value::Number).ok_or_else(|| E::custom("number is not finite"))
     }
 
     fn visit_str<E>(self, value: &str) -> Result<Value, E> {

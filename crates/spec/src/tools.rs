@@ -88,25 +88,16 @@ pub(crate) fn read(node: &Node<'_>) -> Option<Vec<Tool>> {
         if seen.insert(tool.name()) {
             return Some(tool);
         }
-        node.problem(
-            format!("tool `{}` is listed twice", tool.name()),
-            "remove one of the two",
-        )
+        node.problem(format!("tool `{}` is listed twice", tool.name()), "remove one of the two")
     })
 }
 
 fn plain(name: &str) -> Option<Tool> {
-    PLAIN
-        .into_iter()
-        .map(|(tool, _)| tool)
-        .find(|tool| tool.name() == name)
+    PLAIN.into_iter().map(|(tool, _)| tool).find(|tool| tool.name() == name)
 }
 
 fn read_name(node: &Node<'_>) -> Option<&'static str> {
-    let names = PLAIN
-        .iter()
-        .map(|(tool, _)| tool.name())
-        .chain([HTTP_REQUEST]);
+    let names = PLAIN.iter().map(|(tool, _)| tool.name()).chain([HTTP_REQUEST]);
     let choices: Vec<_> = names.map(|name| (name, name)).collect();
     node.choice("tool", &choices)
 }
@@ -133,10 +124,7 @@ fn read_hosts(node: &Node<'_>) -> Option<Vec<String>> {
         if seen.insert(host.clone()) {
             return Some(host);
         }
-        node.problem(
-            format!("host `{host}` is listed twice"),
-            "remove one of the two",
-        )
+        node.problem(format!("host `{host}` is listed twice"), "remove one of the two")
     })
 }
 
@@ -151,9 +139,7 @@ fn read_host(node: &Node<'_>) -> Option<String> {
 
 fn is_label(label: &str) -> bool {
     (1..=63).contains(&label.len())
-        && label
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !label.starts_with('-')
         && !label.ends_with('-')
 }

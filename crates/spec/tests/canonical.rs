@@ -55,10 +55,7 @@ fn equal_meaning_has_equal_bytes() {
     ] {
         assert_eq!(canonical(short), canonical(long));
     }
-    assert_ne!(
-        canonical(short),
-        canonical(&short.replace("ollama", "openai"))
-    );
+    assert_ne!(canonical(short), canonical(&short.replace("ollama", "openai")));
 }
 
 #[test]
@@ -73,9 +70,9 @@ fn the_schema_describes_every_field() {
             );
         }
         match value {
-            Value::Object(map) => map
-                .iter()
-                .for_each(|(key, inner)| check(&format!("{path}/{key}"), inner)),
+            Value::Object(map) => {
+                map.iter().for_each(|(key, inner)| check(&format!("{path}/{key}"), inner))
+            }
             Value::Array(list) => list.iter().for_each(|inner| check(path, inner)),
             _ => {}
         }
@@ -106,15 +103,9 @@ fn the_schema_and_the_reader_agree() {
         with("modle", json!(1)),
         with("tools", json!(["fly"])),
         with("tools", json!(["http_request"])),
-        with(
-            "tools",
-            json!([{"name": "read_file"}, {"name": "http_request", "hosts": ["a.b"]}]),
-        ),
+        with("tools", json!([{"name": "read_file"}, {"name": "http_request", "hosts": ["a.b"]}])),
         with("tools", json!([{"name": "read_file", "hosts": ["a.b"]}])),
-        with(
-            "tools",
-            json!([{"name": "http_request", "hosts": ["https://a.b"]}]),
-        ),
+        with("tools", json!([{"name": "http_request", "hosts": ["https://a.b"]}])),
         with("limits", json!({"turns": 1001})),
         with("limits", json!({"tokens": null})),
         with("limits", json!({"time": "1h"})),
@@ -126,10 +117,7 @@ fn the_schema_and_the_reader_agree() {
             "model",
             json!({"provider": "openai", "name": "m", "script": {"turns": [{"text": ""}]}}),
         ),
-        with(
-            "model",
-            json!({"provider": "scripted", "name": "m", "script": {"turns": [{}]}}),
-        ),
+        with("model", json!({"provider": "scripted", "name": "m", "script": {"turns": [{}]}})),
         with(
             "model",
             json!({"provider": "scripted", "name": "m", "script": {"turns": [{"calls": []}]}}),
@@ -138,29 +126,13 @@ fn the_schema_and_the_reader_agree() {
             "model",
             json!({"provider": "scripted", "name": "m", "script": {"turns": [{"text": "a", "calls": []}]}}),
         ),
-        with(
-            "model",
-            json!({"provider": "openai", "name": "m", "api_key": "x"}),
-        ),
-        with(
-            "model",
-            json!({"provider": "openai", "name": "m", "base_url": "http://a/v1"}),
-        ),
-        with(
-            "model",
-            json!({"provider": "openai", "name": "m", "base_url": "http://a?k=v"}),
-        ),
-        with(
-            "model",
-            json!({"provider": "openai", "name": "m", "temperature": 2}),
-        ),
+        with("model", json!({"provider": "openai", "name": "m", "api_key": "x"})),
+        with("model", json!({"provider": "openai", "name": "m", "base_url": "http://a/v1"})),
+        with("model", json!({"provider": "openai", "name": "m", "base_url": "http://a?k=v"})),
+        with("model", json!({"provider": "openai", "name": "m", "temperature": 2})),
     ] {
         let read = from_json(document.clone());
-        assert_eq!(
-            validator.is_valid(&document),
-            read.is_ok(),
-            "{document}: {read:?}"
-        );
+        assert_eq!(validator.is_valid(&document), read.is_ok(), "{document}: {read:?}");
     }
 }
 

@@ -4,9 +4,7 @@ use tenure_spec::parse;
 
 /// The problems of a document, one per line.
 fn problems(text: &str) -> String {
-    parse(text)
-        .expect_err("the document has mistakes")
-        .to_string()
+    parse(text).expect_err("the document has mistakes").to_string()
 }
 
 #[test]
@@ -52,10 +50,7 @@ fn an_empty_object_lacks_name_and_model() {
 #[test]
 fn only_an_object_is_a_document() {
     for text in ["", "null", "- a", "just words", "7", "# a comment"] {
-        assert!(
-            problems(text).starts_with("document must be an object"),
-            "{text}"
-        );
+        assert!(problems(text).starts_with("document must be an object"), "{text}");
     }
 }
 
@@ -214,10 +209,7 @@ output:
     insta::assert_snapshot!(problems(pattern), @r#"output: is not valid JSON Schema: "(" is not a "regex" (see https://json-schema.org/understanding-json-schema)"#);
     for other in ["file:///etc/passwd", "other.json", "//example.com/a"] {
         let found = problems(&remote.replace("https://example.com/a.json", other));
-        assert!(
-            found.starts_with("output: refers to another document"),
-            "{found}"
-        );
+        assert!(found.starts_with("output: refers to another document"), "{found}");
     }
     insta::assert_snapshot!(
         problems("name: a\nkind: external\noutput: {$schema: 'https://example.com/s'}"), @"output.$schema: is not a known dialect (use `https://json-schema.org/draft/2020-12/schema`, or remove `$schema`)");

@@ -39,10 +39,7 @@ fn what_yaml_can_do_and_json_cannot_is_refused() {
 fn words_of_yaml_1_1_are_texts() {
     let text = "name: 'no'\nkind: external\npool: no\ndescription: on";
     let spec = parse(text).unwrap();
-    assert_eq!(
-        (spec.pool.as_str(), spec.description.as_deref()),
-        ("no", Some("on"))
-    );
+    assert_eq!((spec.pool.as_str(), spec.description.as_deref()), ("no", Some("on")));
 }
 
 #[test]
@@ -54,22 +51,11 @@ fn json_keeps_its_own_escapes() {
 
 #[test]
 fn large_documents_are_refused() {
-    let document = |bytes| {
-        format!(
-            "name: a\nkind: external\ninstructions: {}",
-            "x".repeat(bytes)
-        )
-    };
+    let document = |bytes| format!("name: a\nkind: external\ninstructions: {}", "x".repeat(bytes));
     assert!(parse(&document(MAX_DOCUMENT_BYTES - 1_000)).is_ok());
     insta::assert_snapshot!(problem(&document(MAX_DOCUMENT_BYTES)), @"document has 262181 bytes, more than the 262144 allowed (move long texts into files that the agent reads)");
-    let escapes = format!(
-        "name: a\nkind: external\ninstructions: \"{}\"",
-        r"\0".repeat(100_000)
-    );
-    assert!(
-        problem(&escapes).contains("600"),
-        "the canonical form keeps the limit too"
-    );
+    let escapes = format!("name: a\nkind: external\ninstructions: \"{}\"", r"\0".repeat(100_000));
+    assert!(problem(&escapes).contains("600"), "the canonical form keeps the limit too");
 }
 
 #[test]
@@ -80,10 +66,7 @@ fn deep_documents_are_refused() {
         let yaml = format!("b: c\na: {}{}", "[".repeat(depth), "]".repeat(depth));
         // Far too deep, the YAML scanner gives up before the reader sees anything.
         let found = problem(&yaml);
-        assert!(
-            found.contains("nested") || found.contains("recursion limit"),
-            "{found}"
-        );
+        assert!(found.contains("nested") || found.contains("recursion limit"), "{found}");
     }
     insta::assert_snapshot!(problem(&format!("a: {}{}", "[".repeat(70), "]".repeat(70))), @"line 1, column 67: document is nested more than 64 deep (correct the document here)");
     let steps: Vec<String> = (0..400).map(|depth| " ".repeat(depth) + "a:").collect();

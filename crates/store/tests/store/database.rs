@@ -32,8 +32,9 @@ pub(crate) async fn on_postgres<F: Future<Output = ()> + 'static>(
 
 /// Runs a test with the URL of a new and empty PostgreSQL database, which is dropped afterwards.
 pub(crate) async fn on_postgres_url(test: impl AsyncFnOnce(String) + 'static) {
-    let server = std::env::var("TENURE_TEST_DATABASE_URL")
-        .expect("TENURE_TEST_DATABASE_URL names no PostgreSQL server: run the tests by scripts/test");
+    let server = std::env::var("TENURE_TEST_DATABASE_URL").expect(
+        "TENURE_TEST_DATABASE_URL names no PostgreSQL server: run the tests by scripts/test",
+    );
     let number = COUNT.fetch_add(1, Ordering::Relaxed);
     let name = format!("tenure_store_{}_{number}", std::process::id());
     let mut admin = PgConnection::connect(&server).await.unwrap();

@@ -15,9 +15,9 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use tenure_core::{AgentId, RunId, StateName, TenantId};
-use tenure_store::{RunFilter, Store};
 use tenure_store::postgres::PgStore;
 use tenure_store::sqlite::SqliteStore;
+use tenure_store::{RunFilter, Store};
 use tenure_testkit::model::Model;
 use uuid::Uuid;
 
@@ -31,16 +31,60 @@ const MOST_STEPS: usize = 1_500;
 /// Every method of the contract that can succeed, and every command of the rules.
 const EVERYTHING: &[&str] = &[
     // Store
-    "find_tenant", "list_tenants", "find_agent", "get_agent", "list_agents", "find_version",
-    "find_spec", "list_versions", "list_aliases", "find_run", "list_runs", "read_journal",
-    "read_inbox", "list_artifacts", "find_artifact", "announce", "now", "set_clock",
+    "find_tenant",
+    "list_tenants",
+    "find_agent",
+    "get_agent",
+    "list_agents",
+    "find_version",
+    "find_spec",
+    "list_versions",
+    "list_aliases",
+    "find_run",
+    "list_runs",
+    "read_journal",
+    "read_inbox",
+    "list_artifacts",
+    "find_artifact",
+    "announce",
+    "now",
+    "set_clock",
     // Tx
-    "tx.now", "insert_tenant", "insert_agent", "lock_agent", "find_version_by_digest",
-    "insert_version", "set_alias", "reserve_keys", "lock_runs", "lock_ready", "lock_expired",
-    "inbox_sources", "save", "put_artifact", "commit", "drop", "conflict",
+    "tx.now",
+    "insert_tenant",
+    "insert_agent",
+    "lock_agent",
+    "find_version_by_digest",
+    "insert_version",
+    "set_alias",
+    "reserve_keys",
+    "lock_runs",
+    "lock_ready",
+    "lock_expired",
+    "inbox_sources",
+    "save",
+    "put_artifact",
+    "commit",
+    "drop",
+    "conflict",
     // commands
-    "create", "lease", "beat", "withdraw", "deliver", "cancel", "cancel (asked)", "expire",
-    "append", "succeed", "fail", "retry", "suspend", "block", "release", "cancelled", "repeated",
+    "create",
+    "lease",
+    "beat",
+    "withdraw",
+    "deliver",
+    "cancel",
+    "cancel (asked)",
+    "expire",
+    "append",
+    "succeed",
+    "fail",
+    "retry",
+    "suspend",
+    "block",
+    "release",
+    "cancelled",
+    "repeated",
 ];
 
 /// One operation on one store: what it is made of, and what came of it.
@@ -131,7 +175,9 @@ async fn compare(stores: &[(&str, Arc<dyn Store>)], mut random: fastrand::Rng) {
         }
         for done in step(stores, number, random.u64(..)).await {
             assert!(EVERYTHING.contains(&done), "{done} is not in the list");
-            if missing.remove(done) && number > 60 { eprintln!("{number} {done}"); }
+            if missing.remove(done) && number > 60 {
+                eprintln!("{number} {done}");
+            }
         }
     }
     panic!("never succeeded: {missing:?}");

@@ -50,8 +50,7 @@ async fn two_claims_share_the_queue() {
             world.create().await;
         }
         let (mut first, mut second) = (begin(&world).await, begin(&world).await);
-        let (one, two) =
-            (claim(&mut first, &world, 3).await, claim(&mut second, &world, 3).await);
+        let (one, two) = (claim(&mut first, &world, 3).await, claim(&mut second, &world, 3).await);
         assert_eq!((one.len(), two.len()), (3, 2));
         assert!(one.iter().all(|run| !two.contains(run)));
         let mut third = begin(&world).await;
@@ -163,11 +162,8 @@ async fn hints_reach_other_processes_and_end_with_the_store() {
         let mut world = World::new(Arc::new(one)).await;
         let (pool, worker) = (name("default"), WorkerId::new(world.id()));
         let run = RunId::new(world.id());
-        let hints = [
-            Hint::Pool(world.tenant, pool),
-            Hint::Run(world.tenant, run),
-            Hint::Worker(worker),
-        ];
+        let hints =
+            [Hint::Pool(world.tenant, pool), Hint::Run(world.tenant, run), Hint::Worker(worker)];
         let mut heard = two.hints();
         world.store.announce(&[]).await.unwrap();
         world.store.announce(&hints).await.unwrap();

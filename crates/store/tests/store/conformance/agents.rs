@@ -70,7 +70,9 @@ pub(super) async fn the_newest_version_is_the_agents_latest(store: Any) {
     let known = tx.find_version_by_digest(world.tenant, world.agent, &second.digest).await.unwrap();
     assert_eq!(known.as_ref(), Some(&second));
     let unknown = Digest::of("something else");
-    assert!(tx.find_version_by_digest(world.tenant, world.agent, &unknown).await.unwrap().is_none());
+    assert!(
+        tx.find_version_by_digest(world.tenant, world.agent, &unknown).await.unwrap().is_none()
+    );
     tx.commit().await.unwrap();
 
     let store = &world.store;
@@ -101,7 +103,9 @@ pub(super) async fn a_version_that_is_taken_is_a_conflict(store: Any) {
 pub(super) async fn an_alias_is_replaced(store: Any) {
     let world = World::new(store).await;
     let alias = |text: &str, targets: &[(u32, u32)]| {
-        let targets = targets.iter().map(|(version, weight)| AliasTarget { version: *version, weight: *weight });
+        let targets = targets
+            .iter()
+            .map(|(version, weight)| AliasTarget { version: *version, weight: *weight });
         Alias::new(world.agent, name(text), targets.collect()).unwrap()
     };
     let mut tx = world.store.begin().await.unwrap();

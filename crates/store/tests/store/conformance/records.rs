@@ -36,7 +36,10 @@ pub(super) async fn an_entry_comes_back_as_it_was_saved(store: Any) {
     let records = one_of_each();
     let run = world.commit(&run, records.clone(), None).await;
     let entries = world.store.read_journal(world.tenant, run.id, 0, 99, 1 << 20).await.unwrap();
-    assert_eq!(entries.iter().map(|entry| &entry.record).collect::<Vec<_>>(), records.iter().collect::<Vec<_>>());
+    assert_eq!(
+        entries.iter().map(|entry| &entry.record).collect::<Vec<_>>(),
+        records.iter().collect::<Vec<_>>()
+    );
     for (entry, seq) in entries.iter().zip(1..) {
         assert_eq!((entry.seq, entry.epoch, entry.at), (seq, run.epoch, START));
     }

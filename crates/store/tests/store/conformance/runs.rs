@@ -37,7 +37,8 @@ async fn one_of_each(world: &mut World) -> Vec<Run> {
 pub(super) async fn a_run_comes_back_as_it_was_saved(store: Any) {
     let mut world = World::new(store).await;
     let runs = one_of_each(&mut world).await;
-    let waiting = |run: &&Run| matches!(run.state, RunState::Waiting { reason: WaitReason::Blocked(_) });
+    let waiting =
+        |run: &&Run| matches!(run.state, RunState::Waiting { reason: WaitReason::Blocked(_) });
     assert_eq!(runs.iter().filter(waiting).count(), 1);
     for run in &runs {
         let full = world.store.find_run(world.tenant, run.id).await.unwrap().unwrap();
@@ -98,7 +99,10 @@ pub(super) async fn runs_are_filtered_and_paged(store: Any) {
     let filter = RunFilter { states, agent: Some(world.agent) };
     assert_eq!(expected.len(), 3);
     assert_eq!(list(filter.clone(), None, 99).await, expected);
-    assert_eq!(list(RunFilter { agent: None, ..filter }, Some(expected[0]), 1).await, expected[1..2]);
+    assert_eq!(
+        list(RunFilter { agent: None, ..filter }, Some(expected[0]), 1).await,
+        expected[1..2]
+    );
     let filter = RunFilter { agent: Some(other.id), ..RunFilter::default() };
     assert_eq!(list(filter, None, 99).await, []);
 }

@@ -106,8 +106,7 @@ fn new_run(
 }
 
 async fn lease(step: &mut Step<'_>, tenant: TenantId) {
-    let pools: Vec<_> =
-        POOLS.into_iter().filter(|_| step.random.u32(..4) > 0).map(name).collect();
+    let pools: Vec<_> = POOLS.into_iter().filter(|_| step.random.u32(..4) > 0).map(name).collect();
     let limit = step.random.usize(..6);
     let mut tx = step.store.begin().await.unwrap();
     let (now, runs) = tx.lock_ready(tenant, &pools, limit).await.unwrap();
@@ -176,7 +175,8 @@ async fn decide_some(step: &mut Step<'_>, tenant: TenantId, alive: &[RunId], run
     let (now, locked) = tx.lock_runs(&asked).await.unwrap();
     step.note("lock_runs", (now, &locked), !locked.is_empty());
     let source = format!("signal:{}", step.random.u32(..4));
-    let sources: Vec<_> = asked.iter().map(|(tenant, run)| (*tenant, *run, source.clone())).collect();
+    let sources: Vec<_> =
+        asked.iter().map(|(tenant, run)| (*tenant, *run, source.clone())).collect();
     let known = tx.inbox_sources(&sources).await.unwrap();
     step.note("inbox_sources", &known, known.contains(&true));
 
