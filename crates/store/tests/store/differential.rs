@@ -26,7 +26,7 @@ use crate::world::START;
 const SEED: &str = "TENURE_SEED";
 /// The least number of operations; more if something has not succeeded by then.
 const STEPS: usize = 150;
-const MOST_STEPS: usize = 1_500;
+const MOST_STEPS: usize = 3_000;
 
 /// Every method of the contract that can succeed, and every command of the rules.
 const EVERYTHING: &[&str] = &[
@@ -69,6 +69,7 @@ const EVERYTHING: &[&str] = &[
     "conflict",
     // commands
     "create",
+    "try again",
     "lease",
     "beat",
     "withdraw",
@@ -153,7 +154,7 @@ async fn the_stores_do_as_the_model_does() {
         Err(_) => fastrand::u64(..),
     };
     println!("{SEED}={seed}");
-    crate::database::on_postgres_url(async move |url| {
+    tenure_testkit::postgres::database(async move |url| {
         let stores: [(&str, Arc<dyn Store>); 3] = [
             ("model", Arc::new(Model::default())),
             ("sqlite", Arc::new(SqliteStore::open("sqlite::memory:").await.unwrap())),

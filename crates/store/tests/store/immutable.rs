@@ -49,7 +49,7 @@ async fn sqlite_refuses() {
 
 #[tokio::test]
 async fn postgres_refuses() {
-    crate::database::on_postgres_url(async |url| {
+    tenure_testkit::postgres::database(async |url| {
         fill(Arc::new(PgStore::open(&url).await.unwrap())).await;
         let mut connection = PgConnection::connect(&url).await.unwrap();
         for (sql, why) in FORBIDDEN {

@@ -8,7 +8,9 @@ use tenure_core::{Run, RunId, WorkerId};
 use tenure_store::postgres::PgStore;
 use tenure_store::{Hint, Locked, Store, StoreError, Tx};
 
-use crate::database::{on_postgres, on_postgres_url};
+use tenure_testkit::postgres::database;
+
+use crate::database::on_postgres;
 use crate::world::{START, TTL, World, name};
 
 async fn begin(world: &World) -> Box<dyn Tx> {
@@ -115,7 +117,7 @@ async fn a_sweep_passes_over_what_is_locked() {
 
 #[tokio::test]
 async fn a_stale_ready_row_is_deleted() {
-    on_postgres_url(async |url| {
+    database(async |url| {
         let mut world = World::new(Arc::new(PgStore::open(&url).await.unwrap())).await;
         let leased = world.create_leased().await;
         let mut connection = PgConnection::connect(&url).await.unwrap();
@@ -136,7 +138,7 @@ async fn a_stale_ready_row_is_deleted() {
 
 #[tokio::test]
 async fn transactions_are_flushed_whatever_the_server_says() {
-    on_postgres_url(async |url| {
+    database(async |url| {
         let mut world = World::new(Arc::new(PgStore::open(&url).await.unwrap())).await;
         let mut connection = PgConnection::connect(&url).await.unwrap();
         // Only the session itself knows its setting: let its next transaction write it down.
@@ -157,7 +159,7 @@ async fn transactions_are_flushed_whatever_the_server_says() {
 
 #[tokio::test]
 async fn hints_reach_other_processes_and_end_with_the_store() {
-    on_postgres_url(async |url| {
+    database(async |url| {
         let (one, two) = (PgStore::open(&url).await.unwrap(), PgStore::open(&url).await.unwrap());
         let mut world = World::new(Arc::new(one)).await;
         let (pool, worker) = (name("default"), WorkerId::new(world.id()));

@@ -21,7 +21,7 @@ async fn sqlite_prepares_every_statement() {
 
 #[tokio::test]
 async fn postgres_prepares_every_statement() {
-    crate::database::on_postgres_url(async |url| {
+    tenure_testkit::postgres::database(async |url| {
         let _store = postgres::PgStore::open(&url).await.unwrap();
         let mut connection = PgConnection::connect(&url).await.unwrap();
         for (name, sql) in postgres::statements() {

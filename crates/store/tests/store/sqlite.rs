@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 use tenure_store::sqlite::SqliteStore;
 use tenure_store::{Store, StoreError};
 
-use crate::world::World;
+use crate::world::{START, TTL, World};
 
 #[tokio::test]
 async fn a_file_is_open_once() {
@@ -38,7 +38,7 @@ async fn a_file_keeps_what_was_committed() {
 async fn a_file_is_read_while_a_transaction_is_open() {
     crate::database::on_file(|store| async move {
         let mut world = World::new(store).await;
-        let created = world.new_run("default", crate::world::START);
+        let created = world.new_run("default", START);
         let mut tx = world.store.begin().await.unwrap();
         tx.save(std::slice::from_ref(&created)).await.unwrap();
         let find = || world.store.find_run(world.tenant, created.run.id);
@@ -70,4 +70,20 @@ async fn bad_data_is_named() {
     let error = world.store.find_run(run.tenant, run.id).await.unwrap_err().to_string();
     let start = "table runs, column attempts, row tenant_id ";
     assert!(error.starts_with(start) && error.contains(&run.id.uuid().to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_sweep_passes_over_bad_data() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenure.db");
+    let store = SqliteStore::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let mut world = World::new(Arc::new(store)).await;
+    let (bad, good) = (world.create_leased().await, world.create_leased().await);
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+    let damage = sqlx::query("UPDATE runs SET attempts = -1 WHERE run_id = $1");
+    damage.bind(bad.id.uuid()).execute(&mut connection).await.unwrap();
+    world.store.set_clock(Some(START + TTL * 2)).await.unwrap();
+    let (_, swept) = world.store.begin().await.unwrap().lock_expired(9).await.unwrap();
+    assert_eq!(swept, [good]);
 }

@@ -119,7 +119,7 @@ impl World {
     pub(crate) async fn create(&mut self) -> Run {
         let now = self.store.now().await.unwrap();
         let created = self.new_run("default", now);
-        self.save(&[created.clone()]).await;
+        self.save(std::slice::from_ref(&created)).await;
         created.run
     }
 

@@ -18,7 +18,7 @@ use super::contents::POOLS;
 use crate::world::{TTL, name};
 
 /// Runs that have not ended; more of them would only be slower to compare.
-const MOST_RUNS: usize = 10;
+const MOST_RUNS: usize = 6;
 
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
@@ -30,7 +30,7 @@ pub(super) async fn act(step: &mut Step<'_>) {
         return create(step, tenant, agent).await;
     }
     match step.random.u32(..15) {
-        0..3 if alive.len() < MOST_RUNS => create(step, tenant, agent).await,
+        0..2 if alive.len() < MOST_RUNS => create(step, tenant, agent).await,
         0..6 => lease(step, tenant).await,
         6 => expire(step).await,
         7 => put_artifact(step, tenant, &runs).await,

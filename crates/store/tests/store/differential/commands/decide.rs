@@ -15,11 +15,13 @@ pub(super) fn command(
     now: Timestamp,
     source: Option<&str>,
 ) -> Option<Transition> {
-    match (step.random.u32(..12), run.lease_held()) {
+    // Seldom what ends a run: a store full of ended runs has nothing left to compare.
+    match (step.random.u32(..20), run.lease_held()) {
         (0, _) => cancel(step, run, now),
+        (1 | 2, None) => try_again(step, run, now),
         (1, Some(lease)) => beat(step, run, lease.id, now),
-        (2..6, Some(lease)) if !lease.started => withdraw(step, run, lease.id, now),
-        (2..11, Some(_)) => commit_some(step, run, now),
+        (2..8, Some(lease)) if !lease.started => withdraw(step, run, lease.id, now),
+        (2..18, Some(_)) => commit_some(step, run, now),
         _ => deliver(step, run, now, source?),
     }
 }
@@ -47,6 +49,12 @@ fn beat(step: &mut Step<'_>, run: &Run, lease: LeaseId, now: Timestamp) -> Optio
 
 fn withdraw(step: &mut Step<'_>, run: &Run, lease: LeaseId, now: Timestamp) -> Option<Transition> {
     noted(step, "withdraw", run.withdraw(lease, now))
+}
+
+fn try_again(step: &mut Step<'_>, run: &Run, now: Timestamp) -> Option<Transition> {
+    let again = run.retry(now);
+    step.note("try again", &again, matches!(again, Ok(Some(_))));
+    again.ok().flatten()
 }
 
 fn deliver(step: &mut Step<'_>, run: &Run, now: Timestamp, source: &str) -> Option<Transition> {
@@ -93,14 +101,13 @@ fn outcome(step: &mut Step<'_>, run: &Run) -> (&'static str, Option<Outcome>) {
     if run.cancel.is_some() && step.random.bool() {
         return ("cancelled", Some(Outcome::Cancelled));
     }
-    match step.random.u32(..11) {
+    match step.random.u32(..16) {
         0 => ("succeed", Some(Outcome::Succeed(Payload::json(format!("{pause:?}"))))),
         1 => ("fail", Some(Outcome::Fail { failure, retry_after: None })),
-        2 => ("retry", Some(Outcome::Fail { failure, retry_after: Some(pause) })),
-        3 | 4 => ("suspend", Some(Outcome::Suspend { inbox: run.inbox })),
-        5 => ("block", Some(Outcome::Block(failure))),
-        6 | 7 => ("release", Some(Outcome::Release)),
-        8 => ("cancelled", Some(Outcome::Cancelled)),
+        2..5 => ("retry", Some(Outcome::Fail { failure, retry_after: Some(pause) })),
+        5..8 => ("suspend", Some(Outcome::Suspend { inbox: run.inbox })),
+        8 => ("block", Some(Outcome::Block(failure))),
+        9..12 => ("release", Some(Outcome::Release)),
         _ => ("append", None),
     }
 }
