@@ -11,7 +11,6 @@ use tenure_core::{Entry, Error, ErrorKind, Failure, Payload};
 use tenure_proto::{convert, v1};
 use v1::outcome::Outcome;
 
-use super::journal::Committer;
 use super::leased::Leased;
 use super::standing::Standing;
 use super::{Code, Shared};
@@ -63,24 +62,8 @@ impl Shared {
             let (read, next) = (history.len(), wire.next_seq);
             return Err(Error::internal(format!("read {read} entries, and the next is {next}")));
         }
-        let committer = Committer {
-            client: client.clone(),
-            run: wire.run.clone(),
-            lease: wire.lease.clone(),
-            next_seq: wire.next_seq,
-            standing: standing.clone(),
-        };
         let observer = self.settings.observer.clone();
-        Leased::new(
-            &wire,
-            received_at,
-            history,
-            spec,
-            client,
-            standing,
-            committer.start(),
-            observer,
-        )
+        Leased::new(&wire, received_at, history, spec, client, standing, observer)
     }
 
     /// Runs the code until it ends or has to stop, and commits the outcome.

@@ -11,7 +11,7 @@ use tenure_replay::Engine;
 use tokio::sync::watch;
 
 use super::Observer;
-use super::journal::Journal;
+use super::journal::{Committer, Journal};
 use super::standing::Standing;
 use crate::client::Client;
 use crate::stop::Stop;
@@ -35,7 +35,7 @@ pub(crate) struct Leased {
     /// How many inbox items the engine has been given.
     received: watch::Sender<u64>,
     /// When the run was leased, by the clock of its entries and by this worker's.
-    leased_at: (Timestamp, Instant),
+    since: (Timestamp, Instant),
     /// When the sleeps that the code is in are over.
     alarms: Mutex<HashMap<Key, Instant>>,
 }
@@ -128,9 +128,15 @@ impl Leased {
         spec: Bytes,
         client: Client,
         standing: Standing,
-        journal: Journal,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Error> {
+        let committer = Committer {
+            client: client.clone(),
+            run: wire.run.clone(),
+            lease: wire.lease.clone(),
+            next_seq: wire.next_seq,
+            standing: standing.clone(),
+        };
         Ok(Self {
             run: wire.run.parse()?,
             agent: wire.agent.parse()?,
@@ -141,12 +147,12 @@ impl Leased {
             epoch: wire.epoch,
             client,
             standing,
-            journal,
+            journal: committer.start(),
             observer,
             engine: Mutex::new(Engine::new(history)?),
             activity: watch::Sender::default(),
             received: watch::Sender::default(),
-            leased_at: (convert::timestamp_in(wire.leased_at.as_ref()), received_at),
+            since: (convert::timestamp_in(wire.leased_at.as_ref()), received_at),
             alarms: Mutex::default(),
         })
     }
@@ -185,7 +191,7 @@ impl Leased {
 
     /// How long ago an entry was made, by the database's clock as far as it has been heard.
     pub(crate) fn age(&self, at: Timestamp) -> Duration {
-        self.leased_at.0.since(at) + self.leased_at.1.elapsed()
+        self.since.0.since(at) + self.since.1.elapsed()
     }
 
     /// Sleeps for so long, and lets the run be parked meanwhile.
