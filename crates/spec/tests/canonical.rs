@@ -71,7 +71,7 @@ fn the_schema_describes_every_field() {
         }
         match value {
             Value::Object(map) => {
-                map.iter().for_each(|(key, inner)| check(&format!("{path}/{key}"), inner))
+                map.iter().for_each(|(key, inner)| check(&format!("{path}/{key}"), inner));
             }
             Value::Array(list) => list.iter().for_each(|inner| check(path, inner)),
             _ => {}

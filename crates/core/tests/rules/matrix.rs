@@ -80,7 +80,7 @@ fn commands() -> Vec<Command> {
                 run.deliver("someone".into(), name, payload, now).map(Some)
             }),
         ),
-        ("retry", Box::new(|run, now| run.retry(now))),
+        ("retry", Box::new(Run::retry)),
         ("withdraw", Box::new(|run, now| run.withdraw(lease_id(LEASE), now).map(Some))),
         ("expire, too early", Box::new(|run, now| Ok(run.expire(now)))),
         ("expire", Box::new(|run, now| Ok(run.expire(now + GRACE + TTL)))),
