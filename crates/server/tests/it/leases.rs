@@ -300,7 +300,7 @@ async fn a_run_sleeps_until_its_time_or_until_a_signal() {
     let cancel =
         v1::CancelRunRequest { tenant: "default".into(), run: run.clone(), reason: String::new() };
     hand.app.client.runs().cancel_run(cancel).await.unwrap();
-    hand.app.pass(Duration::from_secs(7_200)).await;
+    hand.app.pass(Duration::from_hours(2)).await;
     assert!(hand.poll(50).await.is_none(), "nothing of it is left in the queue");
     assert_eq!(hand.app.run(&run).await.state(), v1::RunState::Cancelled);
 }

@@ -82,6 +82,7 @@ const EVERYTHING: &[&str] = &[
     "fail",
     "retry",
     "suspend",
+    "sleep",
     "block",
     "release",
     "cancelled",

@@ -20,7 +20,8 @@ async fn one_of_each(world: &mut World) -> Vec<Run> {
     let mut runs = vec![queued, leased, asked];
     let failure = Failure::retryable("http_500", "it was not well");
     for outcome in [
-        Outcome::Suspend { inbox: 0 },
+        Outcome::Suspend { inbox: 0, wake_after: None },
+        Outcome::Suspend { inbox: 0, wake_after: Some(grace) },
         Outcome::Block(failure.clone()),
         Outcome::Succeed(Payload { encoding: "zstd".into(), ..Payload::json("{\"ok\": true}") }),
         Outcome::Fail { failure, retry_after: None },
