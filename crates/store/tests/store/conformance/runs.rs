@@ -98,7 +98,7 @@ pub(super) async fn runs_are_filtered_and_paged(store: Any) {
     let expected: Vec<_> =
         runs.iter().filter(|run| states.contains(&run.state.name())).map(|run| run.id).collect();
     let filter = RunFilter { states, agent: Some(world.agent) };
-    assert_eq!(expected.len(), 3);
+    assert_eq!(expected.len(), 4);
     assert_eq!(list(filter.clone(), None, 99).await, expected);
     assert_eq!(
         list(RunFilter { agent: None, ..filter }, Some(expected[0]), 1).await,
