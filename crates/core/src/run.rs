@@ -125,7 +125,11 @@ pub enum RunState {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WaitReason {
     /// Something to arrive in its inbox.
-    Inbox,
+    Inbox {
+        /// And no longer than until then, if it sleeps: it has a row in its pool's queue for that
+        /// moment, and whoever leases it ends the wait. There is no other timer.
+        until: Option<Timestamp>,
+    },
     /// A person's decision, because it cannot go on by itself: its code no longer fits its journal.
     Blocked(Failure),
 }
@@ -219,6 +223,20 @@ impl RunState {
 }
 
 impl Run {
+    /// When the first worker may have the run: exactly the runs that answer have a row in their
+    /// pool's queue. Queued ones do, and waiting ones that sleep.
+    pub const fn ready_at(&self) -> Option<Timestamp> {
+        match &self.state {
+            RunState::Queued { ready_at } => Some(*ready_at),
+            RunState::Waiting { reason: WaitReason::Inbox { until } } => *until,
+            RunState::Running { .. }
+            | RunState::Waiting { reason: WaitReason::Blocked(_) }
+            | RunState::Succeeded { .. }
+            | RunState::Failed { .. }
+            | RunState::Cancelled { .. } => None,
+        }
+    }
+
     /// The current lease, if the run is leased.
     pub const fn lease_held(&self) -> Option<&Lease> {
         match &self.state {
@@ -253,17 +271,23 @@ impl Run {
 
     /// The transition back into the queue.
     fn to_queue(&self, ready_at: Timestamp, now: Timestamp) -> Transition {
-        let after = self.without_owner(RunState::Queued { ready_at });
-        let effects = vec![Effect::Enqueue { ready_at }, Effect::WakeWatchers];
-        Transition::of(self, after, effects, now)
+        self.to_rest(RunState::Queued { ready_at }, now)
     }
 
-    /// The transition into a terminal or waiting state.
+    /// The transition into a state without an owner.
     fn to_rest(&self, state: RunState, now: Timestamp) -> Transition {
         let mut after = self.without_owner(state);
         if after.state.is_terminal() {
             after.cancel = None;
         }
-        Transition::of(self, after, vec![Effect::WakeWatchers], now)
+        let mut effects = Vec::with_capacity(3);
+        if self.ready_at().is_some() {
+            effects.push(Effect::Dequeue);
+        }
+        if let Some(ready_at) = after.ready_at() {
+            effects.push(Effect::Enqueue { ready_at });
+        }
+        effects.push(Effect::WakeWatchers);
+        Transition::of(self, after, effects, now)
     }
 }

@@ -11,6 +11,6 @@ pub use agents::{agent, alias, artifact, targets, tenant, version};
 pub use common::{
     duration, duration_in, entry, entry_in, failure, payload, payload_in, record, required,
 };
-pub use common::{record_in, timestamp, usage};
+pub use common::{record_in, timestamp, timestamp_in, usage};
 pub use runs::{run, states_in};
 pub use workers::{commit_in, inbox_item, inbox_item_in, outcome_in};

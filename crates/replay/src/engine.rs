@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    Digest, Entry, EntryKind, EntryStatus, Error, Key, Name, Payload, Record, Result, Scope, Usage,
+    Digest, Entry, EntryKind, EntryStatus, Error, Key, Name, Payload, Record, Result, Scope,
+    Timestamp, Usage,
 };
 
 use crate::mismatch::{Mismatch, Side};
@@ -34,6 +35,18 @@ pub enum Answer {
     Arrived(Record),
     /// What is waited for is not here. Ask again with [`Engine::poll_wait`] when the inbox moved.
     Suspend(Key),
+    /// The journal has something else under this key. The run is blocked.
+    Mismatch(Box<Mismatch>),
+}
+
+/// What the engine says to a sleep. It ends when its time has passed since it was recorded, by the
+/// clock of the entry: nothing else has to be recorded, and another length in newer code is no harm.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Asleep {
+    /// It began then.
+    Since(Key, Timestamp),
+    /// It begins now: [`Engine::finish`] it and commit the record.
+    Begin(Key),
     /// The journal has something else under this key. The run is blocked.
     Mismatch(Box<Mismatch>),
 }
@@ -79,9 +92,13 @@ enum Space {
 
 #[derive(Debug)]
 struct Recorded {
+    at: Timestamp,
     status: EntryStatus,
     side: Side,
 }
+
+/// The name of the step that is a sleep.
+const SLEEP: &str = "sleep";
 
 /// The name of the step that waits for a signal.
 fn signal_step(name: &str) -> String {
@@ -104,17 +121,17 @@ impl Engine {
                 let (seq, place) = (entry.seq, place + 1);
                 return Err(Error::internal(format!("entry {seq} stands in place {place}")));
             }
-            engine.remember(entry.record)?;
+            engine.remember(entry.at, entry.record)?;
         }
         Ok(engine)
     }
 
-    fn remember(&mut self, record: Record) -> Result<()> {
+    fn remember(&mut self, at: Timestamp, record: Record) -> Result<()> {
         let Record { key, kind, status, input, .. } = record;
         if kind == EntryKind::Wait {
             *self.taken.entry(step_name(&key).to_owned()).or_default() += 1;
         }
-        let recorded = Recorded { status, side: Side { kind, input } };
+        let recorded = Recorded { at, status, side: Side { kind, input } };
         match self.recorded.insert(key.clone(), recorded) {
             None => Ok(()),
             Some(_) => Err(Error::internal(format!("entry `{key}` is in the journal twice"))),
@@ -189,6 +206,27 @@ impl Engine {
         })
     }
 
+    /// Answers a sleep. While it lasts, say so with [`Engine::wait_on`].
+    pub fn sleep(&mut self, scope: &Scope) -> Result<Asleep> {
+        let ordinal = self.next_ordinal(scope, SLEEP, Space::Step);
+        let key = scope.key(SLEEP, ordinal)?;
+        let found = Side { kind: EntryKind::Wait, input: None };
+        let Some(Recorded { at, side, .. }) = self.recorded.remove(&key) else {
+            self.in_flight.insert(key.clone(), found);
+            return Ok(Asleep::Begin(key));
+        };
+        if side == found {
+            return Ok(Asleep::Since(key, at));
+        }
+        Ok(Asleep::Mismatch(Box::new(Mismatch { key, expected: side, found })))
+    }
+
+    /// The code can only go on when what this key stands for has happened. Ended by
+    /// [`Engine::abandon`].
+    pub fn wait_on(&mut self, key: Key) {
+        self.waiting.insert(key);
+    }
+
     /// The record of a step that was executed. Commit it; only then may the code see its result.
     pub fn finish(&mut self, key: &Key, finished: Finished) -> Result<Record> {
         let Some(Side { kind, input }) = self.in_flight.remove(key) else {
@@ -224,7 +262,7 @@ impl Engine {
     /// What the journal has under this key. Each key is asked for once, so the entry is given away:
     /// a long replay does not hold payloads that were used.
     fn take_recorded(&mut self, key: &Key, found: &Side) -> Option<Answer> {
-        let Recorded { status, side } = self.recorded.remove(key)?;
+        let Recorded { status, side, .. } = self.recorded.remove(key)?;
         if side == *found {
             return Some(Answer::Recorded(status));
         }

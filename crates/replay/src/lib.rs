@@ -10,6 +10,7 @@
 //! | a step that the journal does not have | [`Answer::Execute`]: run it, then [`Engine::finish`] |
 //! | a signal that has arrived | [`Answer::Arrived`]: record it, then use it |
 //! | a signal that has not | [`Answer::Suspend`]: park, when nothing else is in flight |
+//! | a sleep | [`Asleep`]: since when, or that it begins now |
 //!
 //! | the engine | its caller |
 //! |---|---|
@@ -25,5 +26,5 @@
 mod engine;
 mod mismatch;
 
-pub use engine::{Answer, Command, Engine, Finished};
+pub use engine::{Answer, Asleep, Command, Engine, Finished};
 pub use mismatch::{Mismatch, Side};

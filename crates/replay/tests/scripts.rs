@@ -7,7 +7,7 @@ use tenure_core::run::InboxItem;
 use tenure_core::{
     Digest, Entry, EntryKind, EntryStatus, Failure, Key, Name, Payload, Record, Scope, Timestamp,
 };
-use tenure_replay::{Answer, Command, Engine, Finished};
+use tenure_replay::{Answer, Asleep, Command, Engine, Finished};
 
 fn value(text: &str) -> EntryStatus {
     EntryStatus::Succeeded(Payload::json(text.to_owned()))
@@ -250,6 +250,25 @@ fn a_run_is_not_parked_while_a_sibling_is_in_flight() {
     assert!(!engine.is_parked());
     finish(&mut engine, "tool", "1");
     assert!(engine.is_parked());
+}
+
+#[test]
+fn a_sleep_goes_on_from_when_it_began() {
+    let root = Scope::root();
+    let key: Key = "sleep".parse().unwrap();
+    let mut engine = Engine::new([]).unwrap();
+    assert_eq!(engine.sleep(&root).unwrap(), Asleep::Begin(key.clone()));
+    assert!(!engine.is_parked(), "it is not recorded yet");
+    let begun = finish(&mut engine, "sleep", "60000");
+    engine.wait_on(key.clone());
+    assert!(engine.is_parked());
+
+    let at = Timestamp::from_micros(7);
+    let mut replay = Engine::new([Entry { at, ..entry(1, begun) }]).unwrap();
+    assert_eq!(replay.sleep(&root).unwrap(), Asleep::Since(key, at));
+    assert_eq!(replay.sleep(&root).unwrap(), Asleep::Begin("sleep#1".parse().unwrap()));
+    let mut other = Engine::new(history([record("sleep", "1")])).unwrap();
+    assert!(matches!(other.sleep(&root).unwrap(), Asleep::Mismatch(_)), "a step of that name");
 }
 
 #[test]

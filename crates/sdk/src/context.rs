@@ -2,12 +2,15 @@
 
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
 use serde::{Deserialize, Serialize};
-use tenure_core::{ArtifactId, Digest, EntryKind, Name, Payload, RunId, Scope, Timestamp};
-use tenure_replay::Answer;
+use tenure_core::{
+    ArtifactId, Digest, EntryKind, EntryStatus, Key, Name, Payload, Record, RunId, Scope, Timestamp,
+};
+use tenure_replay::{Answer, Asleep, Finished};
 
 use crate::entropy;
 use crate::step::{Retry, Step, decode};
@@ -110,6 +113,36 @@ impl Context {
         self.step(name).kind(EntryKind::Marker).retry(Retry::NONE).run(work).await
     }
 
+    /// Sleeps for this long, counted from the first time that the code came here, by the database's
+    /// clock. While nothing else is in flight the run is parked and costs nothing, for years if it
+    /// has to; a crash or deploy in between changes nothing.
+    pub async fn sleep(&self, length: Duration) -> Result<(), Stop> {
+        let asleep = self.leased.engine().sleep(&self.scope)?;
+        let (key, left) = match asleep {
+            Asleep::Since(key, began) => (key, length.saturating_sub(self.leased.age(began))),
+            Asleep::Begin(key) => {
+                self.leased.append(self.fall_asleep(&key, length)?).await?;
+                (key, length)
+            }
+            Asleep::Mismatch(mismatch) => return Err(Stop::Blocked((*mismatch).into())),
+        };
+        self.leased.sleep(key, left).await;
+        Ok(())
+    }
+
+    /// The record that a sleep begins with: its own time is all that counts, the length is for
+    /// people who read the journal.
+    fn fall_asleep(&self, key: &Key, length: Duration) -> Result<Record, Stop> {
+        let length = serde_json::to_vec(&length.as_secs_f64())?;
+        let finished = Finished {
+            status: EntryStatus::Succeeded(Payload::json(length)),
+            attempt: 1,
+            duration: Duration::ZERO,
+            usage: None,
+        };
+        Ok(self.leased.engine().finish(key, finished)?)
+    }
+
     /// Waits for the next signal of this name and gives what it brings. While nothing else is in
     /// flight the run is parked and costs nothing; its code runs again when the signal is there.
     pub async fn wait_for(&self, signal: &Name) -> Result<Payload, Stop> {
@@ -118,7 +151,7 @@ impl Context {
         let mut waiting = None;
         loop {
             match answer {
-                Answer::Recorded(tenure_core::EntryStatus::Succeeded(payload)) => {
+                Answer::Recorded(EntryStatus::Succeeded(payload)) => {
                     return Ok(payload);
                 }
                 Answer::Recorded(failed) => {

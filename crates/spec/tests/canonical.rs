@@ -78,7 +78,8 @@ fn the_schema_describes_every_field() {
         }
     }
     check("", &schema());
-    insta::assert_snapshot!(serde_json::to_string_pretty(&schema()).unwrap());
+    // Other crates of a build may turn on that maps keep their order.
+    insta::with_settings!({ sort_maps => true }, { insta::assert_json_snapshot!(schema()) });
 }
 
 #[test]

@@ -212,7 +212,10 @@ impl<'a> RunColumns<'a> {
                 self.lease_until = Some(lease.until);
                 self.lease_started = Some(lease.started);
             }
-            RunState::Waiting { reason: WaitReason::Inbox } => self.wait_reason = Some("inbox"),
+            RunState::Waiting { reason: WaitReason::Inbox { until } } => {
+                self.wait_reason = Some("inbox");
+                self.ready_at = *until;
+            }
             RunState::Waiting { reason: WaitReason::Blocked(failure) } => {
                 self.wait_reason = Some("blocked");
                 self.failure = FailureColumns::of(failure);

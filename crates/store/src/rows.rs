@@ -158,7 +158,7 @@ impl<'r, R: Columns> Reader<'r, R> {
 
     fn wait_reason(&self) -> Result<WaitReason> {
         match &*self.text("wait_reason")? {
-            "inbox" => Ok(WaitReason::Inbox),
+            "inbox" => Ok(WaitReason::Inbox { until: self.time_if("ready_at")? }),
             "blocked" => Ok(WaitReason::Blocked(self.failure()?)),
             word => Err(self.corrupt("wait_reason", format!("`{word}` is no reason"))),
         }

@@ -22,12 +22,9 @@ impl Run {
         text::check("the reason of a cancel", reason, limits::MESSAGE)?;
         let cancelled = || RunState::Cancelled { reason: reason.to_owned(), at: now };
         Ok(match &self.state {
-            RunState::Queued { .. } => {
-                let mut ended = self.to_rest(cancelled(), now);
-                ended.effects.push(Effect::Dequeue);
-                Some(ended)
+            RunState::Queued { .. } | RunState::Waiting { .. } => {
+                Some(self.to_rest(cancelled(), now))
             }
-            RunState::Waiting { .. } => Some(self.to_rest(cancelled(), now)),
             RunState::Running { lease } if self.cancel.is_none() => {
                 let request = CancelRequest { reason: reason.to_owned(), force_at: now + grace };
                 let after = Self { cancel: Some(request), ..self.clone() };

@@ -43,6 +43,8 @@ pub enum Outcome {
     Suspend {
         /// The inbox counter that the worker has seen (NO-LOST-WAKE).
         inbox: u64,
+        /// Or until this much time has passed.
+        wake_after: Option<Duration>,
     },
     /// The run cannot go on without a decision.
     Block(Failure),
@@ -144,11 +146,12 @@ impl Run {
             Outcome::Fail { failure, .. } => {
                 Ok(self.to_rest(RunState::Failed { failure: failure.cleaned(), at: now }, now))
             }
-            Outcome::Suspend { inbox } if inbox == self.inbox => {
-                let parked = RunState::Waiting { reason: WaitReason::Inbox };
+            Outcome::Suspend { inbox, wake_after } if inbox == self.inbox => {
+                let until = wake_after.map(|pause| now + pause);
+                let parked = RunState::Waiting { reason: WaitReason::Inbox { until } };
                 Ok(self.given_back().to_rest(parked, now))
             }
-            Outcome::Suspend { inbox } => Err(Error::wrong_state(format!(
+            Outcome::Suspend { inbox, .. } => Err(Error::wrong_state(format!(
                 "{} has {} inbox entries and the worker has seen {inbox}; read them before suspending",
                 self.id, self.inbox
             ))),

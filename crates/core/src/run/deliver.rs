@@ -46,7 +46,7 @@ impl Run {
         let item = InboxItem { number, source, name, payload, at: now };
         let counted = Self { inbox: number, ..self.clone() };
         let mut delivered = match &self.state {
-            RunState::Waiting { reason: WaitReason::Inbox } => counted.to_queue(now, now),
+            RunState::Waiting { reason: WaitReason::Inbox { .. } } => counted.to_queue(now, now),
             RunState::Running { lease } => {
                 let effects = vec![Effect::WakeOwner(lease.worker)];
                 Transition::of(self, counted, effects, now)

@@ -1,4 +1,4 @@
-//! Lease: a worker gets the right to advance a queued run.
+//! Lease: a worker gets the right to advance a run that is queued, or whose sleep is over.
 
 use std::time::Duration;
 
@@ -19,16 +19,8 @@ impl Run {
         now: Timestamp,
         offer_ttl: Duration,
     ) -> Result<Transition> {
-        match self.state {
-            RunState::Queued { ready_at } if ready_at <= now => {}
-            RunState::Queued { .. }
-            | RunState::Running { .. }
-            | RunState::Waiting { .. }
-            | RunState::Succeeded { .. }
-            | RunState::Failed { .. }
-            | RunState::Cancelled { .. } => {
-                return Err(Error::wrong_state(format!("{} is not ready to be leased", self.id)));
-            }
+        if self.ready_at().is_none_or(|ready_at| ready_at > now) {
+            return Err(Error::wrong_state(format!("{} is not ready to be leased", self.id)));
         }
         let epoch = self.epoch + 1;
         let lease = Lease { id, epoch, worker, until: now + offer_ttl, started: false };

@@ -3,7 +3,7 @@
 use super::{Run, RunState, WaitReason};
 use crate::error::{Error, Result};
 use crate::time::Timestamp;
-use crate::transition::{Effect, Transition};
+use crate::transition::Transition;
 
 impl Run {
     /// Puts a blocked run back into the queue, for code that fits its journal again, and ends the
@@ -13,14 +13,10 @@ impl Run {
             RunState::Waiting { reason: WaitReason::Blocked(_) } => {
                 Ok(Some(self.to_queue(now, now)))
             }
-            RunState::Queued { ready_at } if *ready_at > now => {
-                let mut sooner = self.to_queue(now, now);
-                sooner.effects.insert(0, Effect::Dequeue);
-                Ok(Some(sooner))
-            }
+            RunState::Queued { ready_at } if *ready_at > now => Ok(Some(self.to_queue(now, now))),
             RunState::Queued { .. } => Ok(None),
             RunState::Running { .. }
-            | RunState::Waiting { reason: WaitReason::Inbox }
+            | RunState::Waiting { reason: WaitReason::Inbox { .. } }
             | RunState::Succeeded { .. }
             | RunState::Failed { .. }
             | RunState::Cancelled { .. } => {

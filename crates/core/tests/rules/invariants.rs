@@ -30,7 +30,7 @@ enum End {
     Succeed,
     Fail,
     Retry,
-    Suspend { behind: u64 },
+    Suspend { behind: u64, sleep: Option<u64> },
     Block,
     Release,
     Cancelled,
@@ -41,7 +41,8 @@ fn ends() -> impl Strategy<Value = End> {
         Just(End::Succeed),
         Just(End::Fail),
         Just(End::Retry),
-        (0..2u64).prop_map(|behind| End::Suspend { behind }),
+        (0..2u64, prop::option::of(0..30u64))
+            .prop_map(|(behind, sleep)| End::Suspend { behind, sleep }),
         Just(End::Block),
         Just(End::Release),
         Just(End::Cancelled),
@@ -147,8 +148,8 @@ impl World {
         assert_eq!(seqs, (1..self.run.next_seq).collect::<Vec<_>>());
         // ONE-WRITER
         assert!(self.journal.is_sorted_by_key(|entry| entry.epoch), "the epoch fell along seq");
-        // a queue row exactly while queued
-        assert_eq!(self.queued, matches!(self.run.state, RunState::Queued { .. }));
+        // a queue row exactly while queued or asleep
+        assert_eq!(self.queued, self.run.ready_at().is_some());
         assert_eq!(self.inbox, self.run.inbox);
         let owned = self.run.lease_held().is_some();
         assert!(owned || self.run.cancel.is_none(), "a cancel that nobody is left to answer");
@@ -204,8 +205,11 @@ impl World {
                     Ok(done) => {
                         self.step(done);
                         // NO-LOST-WAKE
-                        let asleep = RunState::Waiting { reason: WaitReason::Inbox };
-                        assert_ne!(self.run.state, asleep, "it sleeps on what has arrived");
+                        let waits = matches!(
+                            self.run.state,
+                            RunState::Waiting { reason: WaitReason::Inbox { .. } }
+                        );
+                        assert!(!waits, "it sleeps on what has arrived");
                     }
                     Err(_) => assert!(self.run.state.is_terminal()),
                 }
@@ -239,9 +243,10 @@ impl World {
             End::Succeed => Outcome::Succeed(Payload::default()),
             End::Fail => fail(None),
             End::Retry => fail(Some(Duration::from_secs(1))),
-            End::Suspend { behind } => {
-                Outcome::Suspend { inbox: self.run.inbox.saturating_sub(*behind) }
-            }
+            End::Suspend { behind, sleep } => Outcome::Suspend {
+                inbox: self.run.inbox.saturating_sub(*behind),
+                wake_after: sleep.map(Duration::from_secs),
+            },
             End::Block => Outcome::Block(Failure::permanent("mismatch", "it changed")),
             End::Release => Outcome::Release,
             End::Cancelled => Outcome::Cancelled,
@@ -255,7 +260,7 @@ impl World {
                 let held = self.run.lease_held().map(|held| held.id);
                 assert_eq!(held, Some(lease), "written under a lease that is not the current one");
                 assert_eq!(expected, self.run.next_seq, "written at another place");
-                if let Some(Outcome::Suspend { inbox: seen }) = commit.outcome {
+                if let Some(Outcome::Suspend { inbox: seen, .. }) = commit.outcome {
                     assert!(
                         done.run.state.is_terminal() || seen == inbox,
                         "parked although the inbox had moved"
@@ -311,7 +316,11 @@ fn a_run_that_parks_often_has_all_its_attempts_left() {
     for number in 0..200 {
         world.run(&Op::Lease, number);
         world.run(&Op::Beat { stale: false }, number);
-        let end = Some(if number % 2 == 0 { End::Suspend { behind: 0 } } else { End::Release });
+        let end = Some(if number % 2 == 0 {
+            End::Suspend { behind: 0, sleep: None }
+        } else {
+            End::Release
+        });
         world.run(&Op::Commit { stale: false, offset: 0, entries: 0, end }, number);
         world.run(&Op::Deliver, number);
     }

@@ -2,6 +2,7 @@
 //! rules is a visible change of this snapshot.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use crate::common::{GRACE, OFFER, TTL, apply, at, commit, created, fail, lease_id, worker};
 use tenure_core::run::{Outcome, WaitReason};
@@ -22,6 +23,10 @@ fn ended(outcome: Outcome) -> Run {
     apply(&running(), commit(lease_id(LEASE), 1, &[], Some(outcome)), at(3)).unwrap().unwrap().run
 }
 
+fn suspend(inbox: u64, wake_after: Option<Duration>) -> Outcome {
+    Outcome::Suspend { inbox, wake_after }
+}
+
 fn states() -> Vec<(&'static str, Run)> {
     let cancelling = running().cancel("enough", at(3), GRACE).unwrap().unwrap().run;
     let block = Outcome::Block(Failure::permanent("mismatch", "the code changed"));
@@ -31,7 +36,9 @@ fn states() -> Vec<(&'static str, Run)> {
         ("offered", offered()),
         ("running", running()),
         ("running, cancel asked", cancelling),
-        ("waiting, inbox", ended(Outcome::Suspend { inbox: 0 })),
+        ("waiting, inbox", ended(suspend(0, None))),
+        ("waiting, asleep", ended(suspend(0, Some(GRACE)))),
+        ("waiting, awake", ended(suspend(0, Some(Duration::from_secs(1))))),
         ("waiting, blocked", ended(block)),
         ("succeeded", ended(Outcome::Succeed(Payload::json("1")))),
         ("failed", ended(fail(None))),
@@ -59,8 +66,9 @@ fn commands() -> Vec<Command> {
         ending("succeed", Outcome::Succeed(Payload::json("1"))),
         ending("fail", fail(None)),
         ending("fail, retry", fail(Some(GRACE))),
-        ending("suspend", Outcome::Suspend { inbox: 0 }),
-        ending("suspend, inbox moved", Outcome::Suspend { inbox: 9 }),
+        ending("suspend", suspend(0, None)),
+        ending("suspend, sleep", suspend(0, Some(GRACE))),
+        ending("suspend, inbox moved", suspend(9, None)),
         ending("block", Outcome::Block(Failure::permanent("mismatch", "the code changed"))),
         ending("release", Outcome::Release),
         ending("cancelled", Outcome::Cancelled),
@@ -94,7 +102,8 @@ fn effects(transition: &Transition) -> String {
 
 fn state(run: &Run) -> String {
     match &run.state {
-        RunState::Waiting { reason: WaitReason::Inbox } => "waiting, inbox".into(),
+        RunState::Waiting { reason: WaitReason::Inbox { until: None } } => "waiting, inbox".into(),
+        RunState::Waiting { reason: WaitReason::Inbox { .. } } => "waiting, asleep".into(),
         RunState::Waiting { reason: WaitReason::Blocked(_) } => "waiting, blocked".into(),
         state => state.name().to_string(),
     }

@@ -21,7 +21,8 @@ pub fn timestamp(at: Timestamp) -> pbjson_types::Timestamp {
     }
 }
 
-fn timestamp_in(at: Option<&pbjson_types::Timestamp>) -> Timestamp {
+/// A moment from the wire; left out, it is 1970.
+pub fn timestamp_in(at: Option<&pbjson_types::Timestamp>) -> Timestamp {
     let micros = |at: &pbjson_types::Timestamp| {
         at.seconds.saturating_mul(1_000_000).saturating_add(i64::from(at.nanos) / 1_000)
     };

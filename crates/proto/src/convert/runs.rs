@@ -16,6 +16,7 @@ pub fn run(run: Run, agent: &Name, input: Payload, labels: BTreeMap<String, Stri
         state: state(run.state.name()).into(),
         input: some_payload(input),
         cancel_requested: run.cancel.is_some(),
+        wakes_at: run.ready_at().map(timestamp),
         epoch: run.epoch,
         entries: run.next_seq - 1,
         attempts: run.attempts,
@@ -26,7 +27,7 @@ pub fn run(run: Run, agent: &Name, input: Payload, labels: BTreeMap<String, Stri
         ..v1::Run::default()
     };
     match run.state {
-        RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Inbox } => {}
+        RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Inbox { .. } } => {}
         RunState::Waiting { reason: WaitReason::Blocked(why) } => wire.failure = Some(failure(why)),
         RunState::Running { lease } => wire.worker = lease.worker.to_string(),
         RunState::Succeeded { output, at } => {

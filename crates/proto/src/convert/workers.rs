@@ -31,7 +31,13 @@ pub fn outcome_in(outcome: v1::Outcome) -> Result<Outcome> {
                 pause => Some(duration_in("outcome.fail.retry_after", pause)?),
             },
         },
-        Wire::Suspend(suspend) => Outcome::Suspend { inbox: suspend.inbox },
+        Wire::Suspend(suspend) => Outcome::Suspend {
+            inbox: suspend.inbox,
+            wake_after: match suspend.wake_after {
+                None => None,
+                pause => Some(duration_in("outcome.suspend.wake_after", pause)?),
+            },
+        },
         Wire::Block(why) => Outcome::Block(failure_in(why)),
         Wire::Release(v1::Release {}) => Outcome::Release,
         Wire::Cancelled(v1::Cancelled {}) => Outcome::Cancelled,

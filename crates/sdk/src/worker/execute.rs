@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
@@ -10,7 +11,6 @@ use tenure_core::{Entry, Error, ErrorKind, Failure, Payload};
 use tenure_proto::{convert, v1};
 use v1::outcome::Outcome;
 
-use super::journal::Committer;
 use super::leased::Leased;
 use super::standing::Standing;
 use super::{Code, Shared};
@@ -21,13 +21,14 @@ use crate::stop::Stop;
 impl Shared {
     /// Executes a run that was just leased. Whatever happens, the lease is ended or left to expire.
     pub(super) async fn execute(&self, mut wire: v1::LeasedRun) {
+        let received_at = Instant::now();
         let standing = Standing::default();
         standing.change(|state| state.inbox = wire.inbox);
         let hold = self.heartbeat.hold(&wire, standing.clone());
         let run = wire.run.clone();
         let input = convert::payload_in(wire.input.take());
         let loaded = tokio::select! {
-            loaded = self.load(wire, standing.clone()) => loaded,
+            loaded = self.load(wire, received_at, standing.clone()) => loaded,
             _ = standing.until(|state| state.lost || state.abandoned) => {
                 Err(Error::lease_lost("the lease was lost meanwhile"))
             }
@@ -40,7 +41,12 @@ impl Shared {
     }
 
     /// Reads what the first page left out.
-    async fn load(&self, mut wire: v1::LeasedRun, standing: Standing) -> Result<Leased, Error> {
+    async fn load(
+        &self,
+        mut wire: v1::LeasedRun,
+        received_at: Instant,
+        standing: Standing,
+    ) -> Result<Leased, Error> {
         let client = self.client().clone();
         let spec = self.specs.get(&client, &wire.spec_digest).await?;
         let mut history = entries(std::mem::take(&mut wire.entries))?;
@@ -56,15 +62,8 @@ impl Shared {
             let (read, next) = (history.len(), wire.next_seq);
             return Err(Error::internal(format!("read {read} entries, and the next is {next}")));
         }
-        let committer = Committer {
-            client: client.clone(),
-            run: wire.run.clone(),
-            lease: wire.lease.clone(),
-            next_seq: wire.next_seq,
-            standing: standing.clone(),
-        };
         let observer = self.settings.observer.clone();
-        Leased::new(&wire, history, spec, client, standing, committer.start(), observer)
+        Leased::new(&wire, received_at, history, spec, client, standing, observer)
     }
 
     /// Runs the code until it ends or has to stop, and commits the outcome.
@@ -118,7 +117,9 @@ async fn supervise(
             () = leased.drained() => return Err(Stop::Drained),
             () = leased.parked() => {
                 let inbox = leased.engine().received();
-                match leased.journal.end(Outcome::Suspend(v1::Suspend { inbox })).await {
+                let wake_after = leased.next_alarm().map(convert::duration);
+                let suspend = Outcome::Suspend(v1::Suspend { inbox, wake_after });
+                match leased.journal.end(suspend).await {
                     Ok(()) => return Err(Stop::Suspended),
                     Err(error) if error.kind() == ErrorKind::WrongState => read_inbox(leased).await?,
                     Err(error) => {

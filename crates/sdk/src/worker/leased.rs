@@ -1,16 +1,17 @@
 //! One leased run in this worker.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tenure_core::{Entry, Error, Key, Name, Record, RunId};
+use tenure_core::{Entry, Error, Key, Name, Record, RunId, Timestamp};
 use tenure_proto::{convert, v1};
 use tenure_replay::Engine;
 use tokio::sync::watch;
 
 use super::Observer;
-use super::journal::Journal;
+use super::journal::{Committer, Journal};
 use super::standing::Standing;
 use crate::client::Client;
 use crate::stop::Stop;
@@ -33,6 +34,10 @@ pub(crate) struct Leased {
     activity: watch::Sender<Activity>,
     /// How many inbox items the engine has been given.
     received: watch::Sender<u64>,
+    /// When the run was leased, by the clock of its entries and by this worker's.
+    since: (Timestamp, Instant),
+    /// When the sleeps that the code is in are over.
+    alarms: Mutex<HashMap<Key, Instant>>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,6 +97,24 @@ impl Inbox<'_> {
     }
 }
 
+/// A sleep that the code is in.
+struct Sleep<'a> {
+    leased: &'a Leased,
+    key: Key,
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        self.leased.alarms().remove(&self.key);
+        self.leased.engine().abandon(&self.key);
+        self.leased.activity.send_modify(|activity| activity.changes += 1);
+    }
+}
+
+/// Ten years: beyond what a process lives.
+const FAR: Duration = Duration::from_hours(24 * 365 * 10);
+/// A sleep that is over so soon is slept here: parking and leasing again would take as long.
+const NAP: Duration = Duration::from_secs(1);
 /// How long a run that waits must be quiet before it is parked: what is about to arrive needs no
 /// second lease then.
 const PARK_AFTER: Duration = Duration::from_millis(100);
@@ -100,13 +123,20 @@ impl Leased {
     /// The run with its journal read whole: only then may its code start.
     pub(super) fn new(
         wire: &v1::LeasedRun,
+        received_at: Instant,
         history: Vec<Entry>,
         spec: Bytes,
         client: Client,
         standing: Standing,
-        journal: Journal,
         observer: Arc<dyn Observer>,
     ) -> Result<Self, Error> {
+        let committer = Committer {
+            client: client.clone(),
+            run: wire.run.clone(),
+            lease: wire.lease.clone(),
+            next_seq: wire.next_seq,
+            standing: standing.clone(),
+        };
         Ok(Self {
             run: wire.run.parse()?,
             agent: wire.agent.parse()?,
@@ -117,11 +147,13 @@ impl Leased {
             epoch: wire.epoch,
             client,
             standing,
-            journal,
+            journal: committer.start(),
             observer,
             engine: Mutex::new(Engine::new(history)?),
             activity: watch::Sender::default(),
             received: watch::Sender::default(),
+            since: (convert::timestamp_in(wire.leased_at.as_ref()), received_at),
+            alarms: Mutex::default(),
         })
     }
 
@@ -155,6 +187,32 @@ impl Leased {
     /// What waits for more to arrive; ask before looking.
     pub(crate) fn inbox(&self) -> Inbox<'_> {
         Inbox { leased: self, received: self.received.subscribe() }
+    }
+
+    /// How long ago an entry was made, by the database's clock as far as it has been heard.
+    pub(crate) fn age(&self, at: Timestamp) -> Duration {
+        self.since.0.since(at) + self.since.1.elapsed()
+    }
+
+    /// Sleeps for so long, and lets the run be parked meanwhile.
+    pub(crate) async fn sleep(&self, key: Key, left: Duration) {
+        // A moment that no clock can name is as good as one far away.
+        let due = Instant::now().checked_add(left).unwrap_or_else(|| Instant::now() + FAR);
+        self.alarms().insert(key.clone(), due);
+        self.engine().wait_on(key.clone());
+        self.activity.send_modify(|activity| activity.changes += 1);
+        let _sleep = Sleep { leased: self, key };
+        tokio::time::sleep_until(due.into()).await;
+    }
+
+    /// How long the next sleep that ends still takes, if the code is in any.
+    pub(super) fn next_alarm(&self) -> Option<Duration> {
+        let due = self.alarms().values().min().copied()?;
+        Some(due.saturating_duration_since(Instant::now()))
+    }
+
+    fn alarms(&self) -> MutexGuard<'_, HashMap<Key, Instant>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Keeps bytes as an artifact of the run.
@@ -225,16 +283,20 @@ impl Leased {
         let mut activity = self.activity.subscribe();
         loop {
             let before = activity.borrow_and_update().changes;
-            if !self.engine().is_parked() {
+            if !self.may_park() {
                 if activity.changed().await.is_err() {
                     return std::future::pending().await;
                 }
                 continue;
             }
             tokio::time::sleep(PARK_AFTER).await;
-            if activity.borrow().changes == before && self.engine().is_parked() {
+            if activity.borrow().changes == before && self.may_park() {
                 return;
             }
         }
+    }
+
+    fn may_park(&self) -> bool {
+        self.engine().is_parked() && self.next_alarm().is_none_or(|left| left > NAP)
     }
 }

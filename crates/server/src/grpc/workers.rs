@@ -183,5 +183,6 @@ fn leased_run(leased: LeasedRun) -> v1::LeasedRun {
         input: Some(convert::payload(leased.input)),
         entries: leased.journal.entries.into_iter().map(convert::entry).collect(),
         more: leased.journal.more,
+        leased_at: Some(convert::timestamp(leased.run.updated_at)),
     }
 }

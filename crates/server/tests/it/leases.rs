@@ -182,7 +182,7 @@ async fn a_suspend_that_has_not_seen_the_inbox_is_refused() {
         ..v1::SignalRunRequest::default()
     };
     hand.app.client.runs().signal_run(signal.clone()).await.unwrap();
-    let suspend = |inbox| v1::outcome::Outcome::Suspend(v1::Suspend { inbox });
+    let suspend = |inbox| v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after: None });
     let refused = hand.commit(end(&leased, 1, suspend(0))).await.unwrap_err();
     assert_snapshot!(bare(&refused, &leased), @"FailedPrecondition: run_… has 1 inbox entries and the worker has seen 0; read them before suspending");
     hand.commit(end(&leased, 1, suspend(1))).await.unwrap();
@@ -262,4 +262,45 @@ async fn text_that_cannot_be_kept_is_refused_or_replaced() {
     let cancel = v1::CancelRunRequest { tenant: "default".into(), run, reason: "\0".into() };
     let refused = hand.app.client.runs().cancel_run(cancel).await.unwrap_err();
     assert_snapshot!(said(&refused), @"InvalidArgument: the reason of a cancel contains a NUL character; leave it out");
+}
+
+/// Suspends until a signal, or until so many seconds have passed.
+async fn sleep(hand: &Hand, leased: &v1::LeasedRun, seconds: u64) {
+    let wake_after = Some(Duration::from_secs(seconds).into());
+    let inbox = leased.inbox;
+    let suspend = v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after });
+    hand.commit(end(leased, 1, suspend)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_run_sleeps_until_its_time_or_until_a_signal() {
+    let hand = Hand::start().await;
+    let run = hand.app.create("hello", "1").await;
+    sleep(&hand, &hand.leased().await, 3_600).await;
+    let asleep = hand.app.run(&run).await;
+    assert!(asleep.state() == v1::RunState::Waiting && asleep.wakes_at.is_some(), "{asleep:?}");
+    hand.app.pass(Duration::from_secs(3_599)).await;
+    assert!(hand.poll(0).await.is_none());
+    hand.app.pass(Duration::from_secs(1)).await;
+    let second = hand.leased().await;
+    assert_eq!((&second.run, second.attempts), (&run, 0), "a sleep is no attempt");
+
+    sleep(&hand, &second, 3_600).await;
+    let signal = v1::SignalRunRequest {
+        tenant: "default".into(),
+        run: run.clone(),
+        name: "go".into(),
+        ..v1::SignalRunRequest::default()
+    };
+    hand.app.client.runs().signal_run(signal).await.unwrap();
+    let third = hand.leased().await;
+    assert_eq!((&third.run, third.inbox), (&run, 1));
+
+    sleep(&hand, &third, 3_600).await;
+    let cancel =
+        v1::CancelRunRequest { tenant: "default".into(), run: run.clone(), reason: String::new() };
+    hand.app.client.runs().cancel_run(cancel).await.unwrap();
+    hand.app.pass(Duration::from_hours(2)).await;
+    assert!(hand.poll(50).await.is_none(), "nothing of it is left in the queue");
+    assert_eq!(hand.app.run(&run).await.state(), v1::RunState::Cancelled);
 }

@@ -297,3 +297,29 @@ async fn an_artifact_is_written_once() {
     assert_eq!((&*artifact.data, &*artifact.content_type), (&b"# Report"[..], "text/markdown"));
     working.drain().await;
 }
+
+#[tokio::test]
+async fn a_sleep_lasts_as_long_as_the_database_says_and_holds_no_worker() {
+    let app = App::start().await;
+    let worker =
+        Worker::new(app.client.clone()).handle("hello", |ctx: Context, days: u64| async move {
+            ctx.step("before").run(|_| async { Ok(()) }).await?;
+            ctx.sleep(std::time::Duration::from_hours(24 * days)).await?;
+            ctx.step("after").run(|_| async { Ok(()) }).await?;
+            Ok::<_, Stop>(days)
+        });
+    let working = Working::start(worker.capacity(1));
+    let run = create(&app, "hello", "7").await;
+    let day = std::time::Duration::from_hours(24);
+    app.until(&run, |run| run.state() == v1::RunState::Waiting && run.wakes_at.is_some()).await;
+    // The one permit of the worker is free for others meanwhile.
+    let nap = create(&app, "hello", "0").await;
+    assert_eq!(app.ended(&nap).await.state(), v1::RunState::Succeeded);
+    app.pass(6 * day).await;
+    assert_eq!(app.run(&run).await.entries, 2);
+    app.pass(day).await;
+    let ended = app.ended(&run).await;
+    assert_eq!((ended.state(), ended.attempts), (v1::RunState::Succeeded, 1));
+    assert_eq!(app.keys(&run).await, ["before", "sleep", "after"]);
+    working.drain().await;
+}

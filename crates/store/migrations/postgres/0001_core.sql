@@ -92,7 +92,8 @@ CREATE TABLE runs (
     created_at        timestamptz NOT NULL,
     updated_at        timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, run_id),
-    CHECK ((state = 'queued') = (ready_at IS NOT NULL)),
+    CHECK (state <> 'queued' OR ready_at IS NOT NULL),
+    CHECK (ready_at IS NULL OR state = 'queued' OR wait_reason = 'inbox'),
     CHECK ((state = 'running') = (lease_id IS NOT NULL)),
     CHECK ((state = 'waiting') = (wait_reason IS NOT NULL)),
     CHECK ((state IN ('succeeded', 'failed', 'cancelled')) = (ended_at IS NOT NULL))

@@ -1,7 +1,7 @@
 //! The queue: which runs of a pool are ready.
 
 use sqlx::PgConnection;
-use tenure_core::{Name, Run, RunId, StateName, TenantId, Timestamp};
+use tenure_core::{Name, Run, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::row::{Time, column};
@@ -26,13 +26,13 @@ CROSS JOIN LATERAL (
 ) AS ready
 ORDER BY ready.ready_at, ready.run_id LIMIT $3";
 
-// Checked again here: a run that was only busy is still queued, and keeps its row.
+// Checked again here: a run that was only busy is still to be leased, and keeps its row.
 const DROP_STALE: &str = "-- drop_stale
 DELETE FROM run_ready
 WHERE tenant_id = $1 AND run_id = ANY ($2)
   AND NOT EXISTS (SELECT 1 FROM runs
                   WHERE runs.tenant_id = run_ready.tenant_id AND runs.run_id = run_ready.run_id
-                    AND runs.state = 'queued')";
+                    AND runs.ready_at IS NOT NULL)";
 
 pub(super) async fn lock_ready(
     db: &mut PgConnection,
@@ -47,7 +47,7 @@ pub(super) async fn lock_ready(
     // Passing over busy runs here too: their owner may be waiting for the ready row locked above.
     let asked: Vec<_> = found.iter().map(|run| (tenant, RunId::new(*run))).collect();
     let (now, mut locked) = runs::lock_rows(db, &asked).await?;
-    locked.retain(|run| run.state.name() == StateName::Queued);
+    locked.retain(|run| run.ready_at().is_some());
     if locked.len() < found.len() {
         let stale = locked.iter().map(|run| run.id.uuid()).collect::<Vec<_>>();
         let left: Vec<_> = found.iter().filter(|run| !stale.contains(run)).copied().collect();

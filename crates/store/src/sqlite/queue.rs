@@ -1,7 +1,7 @@
 //! The queue: which runs of a pool are ready.
 
 use sqlx::SqliteConnection;
-use tenure_core::{Name, Run, RunId, StateName, TenantId, Timestamp};
+use tenure_core::{Name, Run, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::row::{micros, pools as words};
@@ -27,7 +27,7 @@ pub(super) async fn lock_ready(
     let mut locked = Vec::new();
     for run in find_ready(db, tenant, pools, limit).await? {
         match runs::lock_row(db, tenant, RunId::new(run)).await? {
-            Some(run) if run.state.name() == StateName::Queued => locked.push(run),
+            Some(run) if run.ready_at().is_some() => locked.push(run),
             // The row is stale.
             Some(_) | None => dequeue_one(db, tenant.uuid(), run).await?,
         }

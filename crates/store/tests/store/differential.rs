@@ -26,7 +26,7 @@ use crate::world::START;
 const SEED: &str = "TENURE_SEED";
 /// The least number of operations; more if something has not succeeded by then.
 const STEPS: usize = 150;
-const MOST_STEPS: usize = 3_000;
+const MOST_STEPS: usize = 1_000;
 
 /// Every method of the contract that can succeed, and every command of the rules.
 const EVERYTHING: &[&str] = &[
@@ -82,6 +82,7 @@ const EVERYTHING: &[&str] = &[
     "fail",
     "retry",
     "suspend",
+    "sleep",
     "block",
     "release",
     "cancelled",

@@ -76,9 +76,23 @@ async fn a_claim_passes_over_a_busy_run() {
         let cancel = run.cancel("", START, TTL).unwrap().unwrap();
         first.save(&[cancel]).await.unwrap();
         drop(first);
+        until_free(&world, &run).await;
         assert_eq!(world.ready(&["default"], 9).await, [run.id], "the cancel was dropped");
     })
     .await;
+}
+
+/// A dropped transaction is rolled back in the background: until then it holds its rows.
+async fn until_free(world: &World, run: &Run) {
+    loop {
+        let mut tx = begin(world).await;
+        let locked = lock(&mut tx, &[run]).await;
+        tx.commit().await.unwrap();
+        if locked != [Locked::Busy] {
+            return;
+        }
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
-use tenure_core::{AgentId, Digest, Name, Run, RunId, StateName, TenantId, Timestamp, Transition};
+use tenure_core::{AgentId, Digest, Name, Run, RunId, TenantId, Timestamp, Transition};
 use tenure_store::{Locked, Result, RunKey, StoreError, Tx};
 use tokio::sync::OwnedMutexGuard;
 
@@ -128,7 +128,7 @@ impl Tx for ModelTx {
         let mut runs = Vec::new();
         for (_, key) in due {
             match self.state.runs.get(&key) {
-                Some(run) if run.state.name() == StateName::Queued => runs.push(run.clone()),
+                Some(run) if run.ready_at().is_some() => runs.push(run.clone()),
                 Some(_) | None => drop(self.state.ready.remove(&key)),
             }
         }

@@ -1,6 +1,8 @@
 //! `tenure runs …`.
 
-use tenure_core::{Name, StateName};
+use std::time::Duration;
+
+use tenure_core::{Name, StateName, Timestamp};
 use tenure_sdk::v1;
 
 use crate::cli::Runs;
@@ -72,6 +74,7 @@ pub(crate) fn state(run: &v1::Run) -> String {
     let word = session::state(run).map_or("unknown", StateName::as_str);
     match session::state(run) {
         Some(StateName::Waiting) if run.failure.is_some() => "waiting (blocked)".into(),
+        Some(StateName::Waiting) if run.wakes_at.is_some() => "waiting (asleep)".into(),
         Some(StateName::Running) if run.cancel_requested => "running (cancelling)".into(),
         _ => word.into(),
     }
@@ -106,6 +109,7 @@ fn properties(run: &v1::Run) -> Table {
     table.property("state", state(run));
     table.property("why", run.failure.as_ref().map(timeline::failure).unwrap_or_default());
     table.property("cancelled", &run.cancel_reason);
+    table.property("wakes", run.wakes_at.as_ref().map(|at| wakes(at, now)).unwrap_or_default());
     table.property("created", ago(run.created_at.as_ref()));
     table.property("took", took(run).unwrap_or_default());
     table.property("pool", &run.pool);
@@ -116,6 +120,14 @@ fn properties(run: &v1::Run) -> Table {
     table.property("usage", timeline::tokens(&usage).unwrap_or_default());
     table.property("labels", labels(run));
     table
+}
+
+/// When a run goes on by itself; nothing once that is due, for then it only waits for a worker.
+fn wakes(at: &pbjson_types::Timestamp, now: Timestamp) -> String {
+    match time::moment(Some(at)).since(now) {
+        Duration::ZERO => String::new(),
+        left => format!("in {}", time::took(left)),
+    }
 }
 
 fn labels(run: &v1::Run) -> String {

@@ -20,7 +20,8 @@ async fn one_of_each(world: &mut World) -> Vec<Run> {
     let mut runs = vec![queued, leased, asked];
     let failure = Failure::retryable("http_500", "it was not well");
     for outcome in [
-        Outcome::Suspend { inbox: 0 },
+        Outcome::Suspend { inbox: 0, wake_after: None },
+        Outcome::Suspend { inbox: 0, wake_after: Some(grace) },
         Outcome::Block(failure.clone()),
         Outcome::Succeed(Payload { encoding: "zstd".into(), ..Payload::json("{\"ok\": true}") }),
         Outcome::Fail { failure, retry_after: None },
@@ -97,7 +98,7 @@ pub(super) async fn runs_are_filtered_and_paged(store: Any) {
     let expected: Vec<_> =
         runs.iter().filter(|run| states.contains(&run.state.name())).map(|run| run.id).collect();
     let filter = RunFilter { states, agent: Some(world.agent) };
-    assert_eq!(expected.len(), 3);
+    assert_eq!(expected.len(), 4);
     assert_eq!(list(filter.clone(), None, 99).await, expected);
     assert_eq!(
         list(RunFilter { agent: None, ..filter }, Some(expected[0]), 1).await,

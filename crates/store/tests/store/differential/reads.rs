@@ -6,6 +6,7 @@ use tenure_core::{Digest, RunId, StateName, TenantId};
 use tenure_store::{Hint, RunFilter};
 
 use super::Step;
+use super::registry::NAMES;
 use crate::world::name;
 
 pub(super) async fn act(step: &mut Step<'_>) {
@@ -31,8 +32,13 @@ async fn move_clock(step: &mut Step<'_>) {
     step.note("tx.now", now, now == later);
 }
 
+/// One that somebody may have, or one that nobody has.
+fn some_name(step: &mut Step<'_>) -> &'static str {
+    if step.random.u32(..5) == 0 { "zz" } else { step.pick(&NAMES).unwrap() }
+}
+
 async fn read_tenants(step: &mut Step<'_>) {
-    let text = step.pick(&["a", "a-b", "zz"]).unwrap();
+    let text = some_name(step);
     let found = step.store.find_tenant(&name(text)).await.unwrap();
     step.note("find_tenant", &found, found.is_some());
     let limit = step.random.usize(..3);
@@ -45,7 +51,7 @@ async fn read_tenants(step: &mut Step<'_>) {
 
 async fn read_agents(step: &mut Step<'_>, tenant: TenantId) {
     let store = step.store;
-    let text = step.pick(&["a", "a-b", "ab"]).unwrap();
+    let text = some_name(step);
     let found = store.find_agent(tenant, &name(text)).await.unwrap();
     step.note("find_agent", &found, found.is_some());
     let limit = step.random.usize(..3);

@@ -6,7 +6,7 @@ use tenure_core::agent::{Alias, AliasTarget};
 use super::Step;
 use crate::world::{agent, name, tenant, version};
 
-const NAMES: [&str; 4] = ["a", "a-b", "ab", "b.c"];
+pub(super) const NAMES: [&str; 4] = ["a", "a-b", "ab", "b.c"];
 
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;

@@ -18,7 +18,9 @@ pub(super) fn command(
     // Seldom what ends a run: a store full of ended runs has nothing left to compare.
     match (step.random.u32(..20), run.lease_held()) {
         (0, _) => cancel(step, run, now),
-        (1 | 2, None) => try_again(step, run, now),
+        (1, None) => try_again(step, run, now),
+        // Seldom possible, so mostly done where it is.
+        (2..12, None) if matches!(run.retry(now), Ok(Some(_))) => try_again(step, run, now),
         (1, Some(lease)) => beat(step, run, lease.id, now),
         (2..8, Some(lease)) if !lease.started => withdraw(step, run, lease.id, now),
         (2..18, Some(_)) => commit_some(step, run, now),
@@ -105,7 +107,8 @@ fn outcome(step: &mut Step<'_>, run: &Run) -> (&'static str, Option<Outcome>) {
         0 => ("succeed", Some(Outcome::Succeed(Payload::json(format!("{pause:?}"))))),
         1 => ("fail", Some(Outcome::Fail { failure, retry_after: None })),
         2..5 => ("retry", Some(Outcome::Fail { failure, retry_after: Some(pause) })),
-        5..8 => ("suspend", Some(Outcome::Suspend { inbox: run.inbox })),
+        5..7 => ("suspend", Some(Outcome::Suspend { inbox: run.inbox, wake_after: None })),
+        7 => ("sleep", Some(Outcome::Suspend { inbox: run.inbox, wake_after: Some(pause) })),
         8 => ("block", Some(Outcome::Block(failure))),
         9..12 => ("release", Some(Outcome::Release)),
         _ => ("append", None),
