@@ -170,7 +170,7 @@ impl Phase {
                     lease: Lease { id, epoch: epoch.into(), worker, until, started },
                 }
             }
-            Self::Waiting => RunState::Waiting { reason: WaitReason::Inbox },
+            Self::Waiting => RunState::Waiting { reason: WaitReason::Inbox { until: None } },
             Self::Succeeded => RunState::Succeeded { output: Payload::default(), at: NOW },
             Self::Failed => {
                 let failure = tenure_core::Failure::permanent("", "");
@@ -190,7 +190,10 @@ impl Phase {
                 expired: Due::of(lease.expired(NOW)),
                 started: lease.started,
             },
-            RunState::Waiting { reason: WaitReason::Inbox } => Self::Waiting,
+            RunState::Waiting { reason: WaitReason::Inbox { until: None } } => Self::Waiting,
+            RunState::Waiting { reason: WaitReason::Inbox { until: Some(until) } } => {
+                unreachable!("the program does not sleep, and the run sleeps until {until}")
+            }
             RunState::Waiting { reason: WaitReason::Blocked(why) } => {
                 unreachable!("no worker of the model blocks its run: {why:?}")
             }

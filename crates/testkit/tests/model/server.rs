@@ -25,7 +25,7 @@ impl End {
     fn outcome(self) -> Outcome {
         match self {
             Self::Succeed => Outcome::Succeed(Payload::default()),
-            Self::Suspend { inbox } => Outcome::Suspend { inbox: inbox.into() },
+            Self::Suspend { inbox } => Outcome::Suspend { inbox: inbox.into(), wake_after: None },
             Self::Release => Outcome::Release,
             Self::Cancelled => Outcome::Cancelled,
         }

@@ -45,7 +45,7 @@ impl Variant {
             Self::AnySeq => commit.expected_seq = run.next_seq,
             Self::NoRepetition => run.last_commit = None,
             Self::AnyInbox => {
-                if let Some(Outcome::Suspend { inbox }) = &mut commit.outcome {
+                if let Some(Outcome::Suspend { inbox, .. }) = &mut commit.outcome {
                     *inbox = run.inbox;
                 }
             }
