@@ -189,7 +189,7 @@ pub trait Tx: Send {
     async fn lock_runs(&mut self, runs: &[(TenantId, RunId)]) -> Result<(Timestamp, Vec<Locked>)>;
 
     /// Locks up to `limit` runs of these pools that are ready, the longest ready first, passing
-    /// over what others are just claiming.
+    /// over what others are just claiming and, loudly, rows that cannot be read.
     async fn lock_ready(
         &mut self,
         tenant: TenantId,

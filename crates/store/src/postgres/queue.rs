@@ -46,7 +46,7 @@ pub(super) async fn lock_ready(
     }
     // Passing over busy runs here too: their owner may be waiting for the ready row locked above.
     let asked: Vec<_> = found.iter().map(|run| (tenant, RunId::new(*run))).collect();
-    let (now, mut locked) = runs::lock_rows(db, &asked).await?;
+    let (now, mut locked) = runs::lock_readable_rows(db, &asked).await?;
     locked.retain(|run| run.ready_at().is_some());
     if locked.len() < found.len() {
         let stale = locked.iter().map(|run| run.id.uuid()).collect::<Vec<_>>();

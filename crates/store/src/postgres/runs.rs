@@ -144,18 +144,31 @@ pub(super) async fn lock_rows(
     if runs.is_empty() {
         return Ok((clock::now(db).await?, Vec::new()));
     }
-    let query = sqlx::query(LOCK).bind(tenants(runs)).bind(ids(runs));
-    let rows = query.fetch_all(&mut *db).await?;
-    with_time(db, &rows).await
+    let rows = fetch_locked(db, runs).await?;
+    let locked = rows.iter().map(|row| Reader::new("runs", row).run()).collect::<Result<_>>()?;
+    Ok((locked_at(db, &rows).await?, locked))
 }
 
-/// The runs of the rows and the time when the last of them was locked.
-async fn with_time(db: &mut PgConnection, rows: &[PgRow]) -> Result<(Timestamp, Vec<Run>)> {
-    let runs = rows.iter().map(|row| Reader::new("runs", row).run()).collect::<Result<_>>()?;
+/// Like [`lock_rows`], without those that cannot be read: they stay where they are.
+pub(super) async fn lock_readable_rows(
+    db: &mut PgConnection,
+    runs: &[(TenantId, RunId)],
+) -> Result<(Timestamp, Vec<Run>)> {
+    let rows = fetch_locked(db, runs).await?;
+    let runs = rows.iter().filter_map(|row| Reader::new("runs", row).run_if_readable()).collect();
+    Ok((locked_at(db, &rows).await?, runs))
+}
+
+async fn fetch_locked(db: &mut PgConnection, runs: &[(TenantId, RunId)]) -> Result<Vec<PgRow>> {
+    Ok(sqlx::query(LOCK).bind(tenants(runs)).bind(ids(runs)).fetch_all(db).await?)
+}
+
+/// The time when the last of the rows was locked.
+async fn locked_at(db: &mut PgConnection, rows: &[PgRow]) -> Result<Timestamp> {
     let times = rows.iter().map(|row| Reader::new("runs", row).time("now"));
     match times.collect::<Result<Vec<_>>>()?.into_iter().max() {
-        Some(now) => Ok((now, runs)),
-        None => Ok((clock::now(db).await?, runs)),
+        Some(now) => Ok(now),
+        None => clock::now(db).await,
     }
 }
 

@@ -6,9 +6,9 @@ use uuid::Uuid;
 
 use super::row::{micros, pools as words};
 use super::{clock, runs};
-use crate::Result;
 use crate::columns::{ReadyColumns, limit as bound};
 use crate::rows::Reader;
+use crate::{Result, StoreError};
 
 pub(super) const STATEMENTS: &[&str] = &[FIND_READY, ENQUEUE, DEQUEUE];
 
@@ -26,10 +26,14 @@ pub(super) async fn lock_ready(
 ) -> Result<(Timestamp, Vec<Run>)> {
     let mut locked = Vec::new();
     for run in find_ready(db, tenant, pools, limit).await? {
-        match runs::lock_row(db, tenant, RunId::new(run)).await? {
-            Some(run) if run.ready_at().is_some() => locked.push(run),
+        match runs::lock_row(db, tenant, RunId::new(run)).await {
+            Ok(Some(run)) if run.ready_at().is_some() => locked.push(run),
             // The row is stale.
-            Some(_) | None => dequeue_one(db, tenant.uuid(), run).await?,
+            Ok(Some(_) | None) => dequeue_one(db, tenant.uuid(), run).await?,
+            Err(error @ StoreError::Corrupt { .. }) => {
+                tracing::error!(%error, "passing over a run");
+            }
+            Err(error) => return Err(error),
         }
     }
     Ok((clock::now(db).await?, locked))

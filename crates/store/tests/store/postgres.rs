@@ -193,3 +193,20 @@ async fn hints_reach_other_processes_and_end_with_the_store() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_claim_passes_over_bad_data() {
+    database(async |url| {
+        let mut world = World::new(Arc::new(PgStore::open(&url).await.unwrap())).await;
+        let (bad, good) = (world.create().await, world.create().await);
+        let mut connection = PgConnection::connect(&url).await.unwrap();
+        let damage = sqlx::query("UPDATE runs SET attempts = -1 WHERE run_id = $1");
+        damage.bind(bad.id.uuid()).execute(&mut connection).await.unwrap();
+        assert_eq!(world.ready(&["default"], 9).await, [good.id]);
+        // Nor does it leave the queue: mended, it goes on.
+        let mend = sqlx::query("UPDATE runs SET attempts = 0 WHERE run_id = $1");
+        mend.bind(bad.id.uuid()).execute(&mut connection).await.unwrap();
+        assert!(world.ready(&["default"], 9).await.contains(&bad.id));
+    })
+    .await;
+}

@@ -73,16 +73,20 @@ async fn bad_data_is_named() {
 }
 
 #[tokio::test]
-async fn a_sweep_passes_over_bad_data() {
+async fn a_sweep_and_a_claim_pass_over_bad_data() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("tenure.db");
     let store = SqliteStore::open(&format!("sqlite:{}", path.display())).await.unwrap();
     let mut world = World::new(Arc::new(store)).await;
     let (bad, good) = (world.create_leased().await, world.create_leased().await);
+    let (queued_bad, queued_good) = (world.create().await, world.create().await);
     let mut connection =
         SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
-    let damage = sqlx::query("UPDATE runs SET attempts = -1 WHERE run_id = $1");
-    damage.bind(bad.id.uuid()).execute(&mut connection).await.unwrap();
+    let damage = "UPDATE runs SET attempts = -1 WHERE run_id = $1";
+    for run in [bad.id, queued_bad.id] {
+        sqlx::query(damage).bind(run.uuid()).execute(&mut connection).await.unwrap();
+    }
+    assert_eq!(world.ready(&["default"], 9).await, [queued_good.id]);
     world.store.set_clock(Some(START + TTL * 2)).await.unwrap();
     let (_, swept) = world.store.begin().await.unwrap().lock_expired(9).await.unwrap();
     assert_eq!(swept, [good]);
