@@ -43,8 +43,9 @@ pub const POOLS: usize = 32;
 /// How long a poll or a heartbeat may be held: below the idle timeout of common load balancers.
 pub const LONG_POLL: Duration = Duration::from_secs(50);
 
-/// How long a lease lasts without a heartbeat: three missed beats of a worker.
-pub const LEASE_TTL: Duration = Duration::from_secs(30);
+/// How long a lease lasts without a heartbeat: three missed beats of a worker, and how long the runs
+/// of a killed one wait.
+pub const LEASE_TTL: Duration = Duration::from_secs(10);
 /// How long an offered lease waits for its first sign of life: a poller that has gone must not
 /// hold the run for a whole lease.
 pub const OFFER_TTL: Duration = Duration::from_secs(10);

@@ -1,5 +1,5 @@
 //! The smallest worker. Beside a running `tenure dev`: `cargo run -p tenure-sdk --example hello`,
-//! then `tenure run hello --input '"world"' --follow`.
+//! then `tenure run hello --input world --follow`.
 
 use tenure_sdk::{Client, Context, Stop, Worker, shutdown_signal};
 

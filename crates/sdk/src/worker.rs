@@ -107,7 +107,8 @@ impl Worker {
         Self { observer, ..self }
     }
 
-    /// Executes runs of the agent `name` with `code`, which takes and gives JSON. At its start the
+    /// Executes runs of the agent `name` with `code`, which takes JSON, or text as a string, and gives
+    /// JSON. At its start the
     /// worker publishes the agent, with a pool of the same name. A `name` that breaks the rules of
     /// names is refused by [`run`](Worker::run).
     pub fn handle<I, O, F, Fut>(mut self, name: &str, code: F) -> Self
@@ -196,6 +197,10 @@ where
         Box::pin(async move {
             let input = match &*input.data {
                 [] => serde_json::from_str("null"),
+                // Text needs no quotes to be a string.
+                bytes if input.content_type.starts_with("text/") => {
+                    serde_json::from_value(String::from_utf8_lossy(bytes).into())
+                }
                 bytes => serde_json::from_slice(bytes),
             };
             let input = input.map_err(|error| {

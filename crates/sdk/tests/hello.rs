@@ -33,6 +33,18 @@ async fn hello_says_hello_and_ends_when_told() {
     published(&app).await;
     let run = app.create("hello", "\"world\"").await;
     assert_eq!(app.ended(&run).await.output.unwrap().data, "\"HELLO, WORLD\"");
+    let text = v1::CreateRunRequest {
+        tenant: "default".into(),
+        agent: "hello".into(),
+        input: Some(v1::Payload {
+            content_type: "text/plain; charset=utf-8".into(),
+            encoding: String::new(),
+            data: "you".into(),
+        }),
+        ..v1::CreateRunRequest::default()
+    };
+    let run = app.client.runs().create_run(text).await.unwrap().into_inner().id;
+    assert_eq!(app.ended(&run).await.output.unwrap().data, "\"HELLO, YOU\"");
     let pid = hello.id().unwrap().to_string();
     Command::new("kill").args(["-TERM", &pid]).status().await.unwrap();
     assert!(hello.wait().await.unwrap().success(), "it drains and ends well");

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use tenure_core::{Name, StateName};
@@ -137,6 +138,9 @@ pub(crate) struct Run {
     /// The input is JSON.
     #[arg(long, requires = "input")]
     pub(crate) json: bool,
+    /// Start it no earlier than after this time, such as 90s or 10m.
+    #[arg(long, value_name = "TIME", value_parser = span)]
+    pub(crate) start_after: Option<Duration>,
     /// A label to find the run by.
     #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
     pub(crate) labels: Vec<(String, String)>,
@@ -291,6 +295,10 @@ fn label(text: &str) -> Result<(String, String), String> {
         Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
         _ => Err("write it as key=value".into()),
     }
+}
+
+fn span(text: &str) -> Result<Duration, String> {
+    text.parse::<tenure_spec::Span>().map(|span| span.0).map_err(|error| error.to_string())
 }
 
 fn state(text: &str) -> Result<StateName, String> {

@@ -39,7 +39,7 @@ pub struct Config {
 
     /// How long a lease lasts without a heartbeat, in seconds. Takeover after a crash takes this
     /// long
-    #[arg(long, env = "TENURE_LEASE_TTL", default_value = "30", value_parser = lease)]
+    #[arg(long, env = "TENURE_LEASE_TTL", default_value = "10", value_parser = lease)]
     pub lease_ttl: Duration,
 
     /// How log lines look

@@ -1,6 +1,7 @@
 //! Create: a run enters its pool's queue.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use super::{Run, RunState};
 use crate::error::{Error, Result};
@@ -30,6 +31,8 @@ pub struct NewRun {
     pub input: Payload,
     /// Words to find the run by.
     pub labels: BTreeMap<String, String>,
+    /// How long it waits in the queue before the first worker may have it.
+    pub start_after: Duration,
     /// Attempts it has before it fails; `None` for [`limits::MAX_ATTEMPTS`].
     pub max_attempts: Option<u32>,
 }
@@ -44,16 +47,17 @@ impl NewRun {
 }
 
 impl Run {
-    /// A new run, ready at once.
+    /// A new run, in its pool's queue.
     pub fn create(new: NewRun, now: Timestamp) -> Result<Transition> {
         let new = new.checked()?;
+        let ready_at = now + new.start_after;
         let run = Self {
             id: new.id,
             tenant: new.tenant,
             agent: new.agent,
             version: new.version,
             pool: new.pool,
-            state: RunState::Queued { ready_at: now },
+            state: RunState::Queued { ready_at },
             epoch: 0,
             next_seq: 1,
             inbox: 0,
@@ -69,7 +73,7 @@ impl Run {
             updated_at: now,
         };
         let open = Effect::Open { input: new.input, labels: new.labels };
-        let effects = vec![open, Effect::Enqueue { ready_at: now }, Effect::WakeWatchers];
+        let effects = vec![open, Effect::Enqueue { ready_at }, Effect::WakeWatchers];
         Ok(Transition { before: None, run, effects })
     }
 }

@@ -35,6 +35,7 @@ pub(crate) fn created() -> Transition {
         pool: "default".parse().unwrap(),
         input: Payload::json("{}"),
         labels: BTreeMap::new(),
+        start_after: Duration::ZERO,
         max_attempts: None,
     };
     Run::create(new, at(0)).unwrap()

@@ -33,6 +33,7 @@ impl RunService for Api {
                 input: convert::payload_in(request.input),
                 labels: request.labels,
                 idempotency: (!key.is_empty()).then_some((key, digest)),
+                start_after: convert::duration_in("start_after", request.start_after)?,
                 max_attempts: (request.max_attempts > 0).then_some(request.max_attempts),
             };
             self.service.create_run(create).await

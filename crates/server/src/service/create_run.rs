@@ -1,6 +1,7 @@
 //! Create: a run enters its pool's queue. Acknowledged means committed (ACKED-RUNS).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tenure_core::run::NewRun;
 use tenure_core::{Digest, Name, Payload, Result, RunId, limits, text};
@@ -22,6 +23,8 @@ pub struct CreateRun {
     pub input: Payload,
     /// Words to find it by.
     pub labels: BTreeMap<String, String>,
+    /// How long it waits before the first worker may have it.
+    pub start_after: Duration,
     /// Under which key, and the digest of the whole request: another request under the same key is
     /// a conflict.
     pub idempotency: Option<(String, Digest)>,
@@ -44,6 +47,7 @@ impl Service {
             pool: version.pool.clone(),
             input: request.input,
             labels: request.labels,
+            start_after: request.start_after,
             max_attempts: request.max_attempts,
         }
         // Before the key is reserved: a refused request must not leave it behind.

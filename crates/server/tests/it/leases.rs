@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use insta::assert_snapshot;
+use tenure_core::limits;
 use tenure_sdk::v1;
 
 use crate::{Hand, append, end, record, said, succeed};
@@ -84,7 +85,7 @@ async fn a_late_owner_that_nobody_replaced_goes_on() {
     let leased = hand.leased().await;
     hand.beat(&leased).await;
     // The lease's time is over, and in the same moment the sign of life arrives.
-    let until = hand.app.pass(Duration::from_secs(30)).await;
+    let until = hand.app.pass(limits::LEASE_TTL).await;
     hand.commit(append(&leased, 1, &["a"])).await.unwrap();
     assert_eq!(hand.app.store.now().await.unwrap(), until);
     assert!(hand.beat(&leased).await.is_empty());

@@ -1,6 +1,7 @@
 //! Runs as their users see them.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use insta::assert_snapshot;
 use tenure_sdk::v1;
@@ -181,4 +182,25 @@ async fn a_signal_is_delivered_once() {
     app.client.runs().cancel_run(cancel).await.unwrap();
     let late = signal("s2").await.unwrap_err();
     assert_eq!(late.code(), tonic::Code::FailedPrecondition);
+}
+
+#[tokio::test]
+async fn a_run_does_not_start_before_its_time() {
+    let hand = Hand::start().await;
+    hand.app.pass(Duration::ZERO).await;
+    let later = v1::CreateRunRequest {
+        start_after: Some(Duration::from_mins(10).into()),
+        ..request("", "1")
+    };
+    let run = hand.app.client.runs().create_run(later).await.unwrap().into_inner();
+    assert!(run.state() == v1::RunState::Queued && run.wakes_at.is_some(), "{run:?}");
+    assert!(hand.poll(50).await.is_none());
+    hand.app.pass(Duration::from_mins(10)).await;
+    assert_eq!(hand.leased().await.run, run.id);
+    let wrong = v1::CreateRunRequest {
+        start_after: Some(pbjson_types::Duration { seconds: -1, nanos: 0 }),
+        ..request("", "1")
+    };
+    let wrong = hand.app.client.runs().create_run(wrong).await.unwrap_err();
+    assert_snapshot!(said(&wrong), @"InvalidArgument: start_after is not a duration of zero or more");
 }

@@ -110,6 +110,7 @@ impl World {
             pool: name(pool),
             input: Payload::json("{\"topic\": \"tides\"}"),
             labels: BTreeMap::from([("team".into(), "réd \"1\"".into())]),
+            start_after: Duration::ZERO,
             max_attempts: Some(3),
         };
         Run::create(new, now).unwrap()

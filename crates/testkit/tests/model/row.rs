@@ -78,6 +78,7 @@ static NEW: LazyLock<Run> = LazyLock::new(|| {
         pool: "default".parse().unwrap(),
         input: Payload::default(),
         labels: BTreeMap::new(),
+        start_after: Duration::ZERO,
         max_attempts: Some(MAX_ATTEMPTS),
     };
     Run::create(new, NOW).unwrap().run

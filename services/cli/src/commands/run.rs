@@ -14,7 +14,7 @@ use crate::problem::Problem;
 use crate::session::{self, Session, answer};
 use crate::timeline;
 use crate::ui::progress::Progress;
-use crate::ui::{note, text};
+use crate::ui::{note, text, time};
 use crate::watch::watch;
 
 pub(crate) async fn run(session: &Session, command: Run) -> Result<ExitCode, Problem> {
@@ -43,6 +43,7 @@ fn request(session: &Session, command: &Run) -> Result<v1::CreateRunRequest, Pro
         input,
         labels: command.labels.iter().cloned().collect(),
         idempotency_key: command.idempotency_key.clone().unwrap_or_default(),
+        start_after: command.start_after.map(time::wire),
         ..v1::CreateRunRequest::default()
     })
 }

@@ -20,6 +20,14 @@ pub(crate) fn length(duration: Option<&pbjson_types::Duration>) -> Duration {
     })
 }
 
+/// A length of time as messages say it.
+pub(crate) fn wire(length: Duration) -> pbjson_types::Duration {
+    pbjson_types::Duration {
+        seconds: i64::try_from(length.as_secs()).unwrap_or(i64::MAX),
+        nanos: i32::try_from(length.subsec_nanos()).unwrap_or(0),
+    }
+}
+
 /// The time by this machine's clock: good enough to say how long ago something was.
 #[expect(clippy::disallowed_methods, reason = "for people to read; nothing is decided by it")]
 pub(crate) fn now() -> Timestamp {

@@ -3,6 +3,7 @@
 mod decide;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
@@ -101,7 +102,9 @@ fn new_run(
     let input = Payload::json(format!("{}", step.random.u64(..)));
     let labels = BTreeMap::from([("n".to_owned(), format!("é{}", step.random.u8(..)))]);
     let max_attempts = step.random.bool().then_some(2);
-    let new = NewRun { id, tenant, agent, version: 1, pool, input, labels, max_attempts };
+    let start_after = Duration::from_millis(step.random.u64(..3) * 700);
+    let new =
+        NewRun { id, tenant, agent, version: 1, pool, input, labels, start_after, max_attempts };
     Run::create(new, now).unwrap()
 }
 
