@@ -8,6 +8,7 @@ mod wire;
 mod worker;
 
 use tenure_sdk::v1;
+use tenure_testkit::app::{App, quick};
 
 /// A status as tests compare it: code and message.
 fn said(status: &tonic::Status) -> String {
@@ -16,13 +17,18 @@ fn said(status: &tonic::Status) -> String {
 
 /// A worker that is driven by hand.
 struct Hand {
-    app: tenure_testkit::app::App,
+    app: App,
     worker: String,
 }
 
 impl Hand {
     async fn start() -> Self {
-        let app = tenure_testkit::app::App::start().await;
+        Self::with(quick()).await
+    }
+
+    async fn with(settings: tenure_server::Settings) -> Self {
+        let store = tenure_store::open("sqlite::memory:").await.unwrap();
+        let app = App::over(store, settings).await;
         app.publish("hello").await;
         Self { app, worker: "wkr_01h455vb4pex5vsknk084sn02q".into() }
     }
