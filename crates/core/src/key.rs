@@ -77,13 +77,17 @@ impl Scope {
     }
 }
 
-fn is_char(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':')
+/// Whether this is a segment without an ordinal: what user code may call a step or scope, and what
+/// else has to stand in a key as it is.
+pub fn is_part(text: &str) -> bool {
+    let is_char =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');
+    !text.is_empty() && text.bytes().all(is_char)
 }
 
 /// A part that user code named: ordinals are the engine's to give.
 fn check_part(part: &str) -> Result<(), Error> {
-    if !part.is_empty() && part.bytes().all(is_char) {
+    if is_part(part) {
         return Ok(());
     }
     Err(Error::invalid(format!(
@@ -100,7 +104,7 @@ fn is_segment(segment: &str) -> bool {
     let counted = ordinal.is_none_or(|digits| {
         !digits.starts_with('0') && !digits.starts_with('+') && digits.parse::<u32>().is_ok()
     });
-    !name.is_empty() && name.bytes().all(is_char) && counted
+    is_part(name) && counted
 }
 
 impl FromStr for Key {

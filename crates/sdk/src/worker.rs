@@ -23,6 +23,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::{Error, Failure, Key, Name, Payload, RunId, WorkerId};
 use tenure_proto::{convert, v1};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -315,26 +316,31 @@ async fn all_room(room: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
     permits
 }
 
-/// A token that is cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once.
+/// A token that is cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once. Both are
+/// caught from the moment that this returns. Needs a tokio runtime.
 pub fn shutdown_signal() -> CancellationToken {
     let token = CancellationToken::new();
-    let cancel = token.clone();
-    tokio::spawn(async move {
-        signal().await;
-        cancel.cancel();
-        signal().await;
-        std::process::exit(130);
-    });
+    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
+        (Ok(mut interrupt), Ok(mut terminate)) => {
+            let cancel = token.clone();
+            tokio::spawn(async move {
+                either(&mut interrupt, &mut terminate).await;
+                cancel.cancel();
+                either(&mut interrupt, &mut terminate).await;
+                // Somebody does not want to wait. 128 + SIGINT, as shells have it.
+                std::process::exit(130);
+            });
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::warn!(%error, "signals cannot be caught; they end the process at once");
+        }
+    }
     token
 }
 
-async fn signal() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
-    };
+async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
     tokio::select! {
+        _ = interrupt.recv() => {}
         _ = terminate.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
     }
 }

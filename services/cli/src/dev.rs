@@ -25,7 +25,6 @@ use tokio_util::sync::CancellationToken;
 use crate::cli::{Dev, Global};
 use crate::problem::Problem;
 use crate::session::Session;
-use crate::signals;
 use crate::ui::{Ui, text};
 use plane::Plane;
 use teller::Teller;
@@ -74,8 +73,7 @@ impl Stack {
         // What happens is told; the log has what should not.
         tenure_telemetry::start(workers::LOG, LogFormat::Text);
         let teller = Teller::new(ui);
-        let shutdown = CancellationToken::new();
-        signals::cancel_on_signal(shutdown.clone())?;
+        let shutdown = tenure_sdk::shutdown_signal();
         let (database_url, place) = database(command.database_url.as_deref())?;
         let tenants = vec![global.tenant.clone()];
         let config = Config { listen, database_url, lease_ttl, tenants, ..Config::default() };

@@ -7,7 +7,6 @@ mod dev;
 mod input;
 mod problem;
 mod session;
-mod signals;
 mod timeline;
 mod ui;
 mod watch;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
-use tenure_core::{ArtifactId, Digest, Error, LeaseId, Name, Result, RunId, limits, text};
+use tenure_core::{ArtifactId, Digest, Error, LeaseId, Name, Result, RunId, key, limits, text};
 use tenure_store::{ArtifactRow, Locked};
 
 use super::Service;
@@ -75,8 +75,7 @@ impl Service {
 
 /// A name that can stand in a journal key and a file system.
 fn check_name(name: &str) -> Result<()> {
-    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-' | b':');
-    if !name.is_empty() && name.len() <= limits::NAME && name.bytes().all(good) {
+    if name.len() <= limits::NAME && key::is_part(name) {
         return Ok(());
     }
     Err(Error::invalid(format!(

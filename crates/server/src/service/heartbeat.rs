@@ -1,5 +1,6 @@
 //! Heartbeat: all leases of a worker are extended, and it hears what is new about them.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use tenure_core::{
@@ -81,6 +82,8 @@ impl Service {
             locked.get(place)
         };
         let mut transitions: Vec<Transition> = Vec::new();
+        // A run that is named twice is saved once.
+        let mut saved = HashSet::new();
         let mut news = Vec::new();
         for held in leases {
             match found(held.run) {
@@ -88,7 +91,7 @@ impl Service {
                     match run.beat(held.lease, now, self.settings.lease_ttl) {
                         Ok(beaten) => {
                             news.extend(news_of(held, run));
-                            if transitions.iter().all(|other| other.run.id != held.run) {
+                            if saved.insert(held.run) {
                                 transitions.push(beaten);
                             }
                         }

@@ -7,7 +7,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::cli::Worker;
 use crate::problem::Problem;
-use crate::signals;
 use crate::ui::note;
 
 /// What is logged unless `RUST_LOG` says otherwise.
@@ -19,18 +18,16 @@ const ORPHAN_GRACE: Duration = Duration::from_secs(5);
 pub(crate) async fn worker(command: Worker) -> Result<(), Problem> {
     let config = command.config.with_keys();
     tenure_telemetry::start(LOG, config.log);
-    let shutdown = CancellationToken::new();
+    let shutdown = tenure_sdk::shutdown_signal();
     if command.exit_with_parent {
         exit_with_parent(shutdown.clone());
     }
-    signals::cancel_on_signal(shutdown.clone())?;
     Ok(tenure_worker::run(config, shutdown).await?)
 }
 
 pub(crate) async fn control_plane(config: tenure_control_plane::Config) -> Result<(), Problem> {
     tenure_telemetry::start(LOG, config.log);
-    let shutdown = CancellationToken::new();
-    signals::cancel_on_signal(shutdown.clone())?;
+    let shutdown = tenure_sdk::shutdown_signal();
     let ready = |address| note(format!("listening on {address}"));
     Ok(tenure_control_plane::serve(config, ready, shutdown).await?)
 }
