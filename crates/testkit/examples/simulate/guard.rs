@@ -31,6 +31,8 @@ pub(crate) enum Guard {
     Reply,
     /// A worker starts nothing when 5/6 of its lease have passed without a heartbeat.
     Deadline,
+    /// A worker looks at that whenever it begins something, not only between two heartbeats.
+    Promptness,
     /// A worker does not park a run while a record of it is on its way.
     Parking,
 }
@@ -55,6 +57,7 @@ impl Guard {
             | Self::Source
             | Self::Reply
             | Self::Deadline
+            | Self::Promptness
             | Self::Parking => {}
         }
     }

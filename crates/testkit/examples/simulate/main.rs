@@ -35,11 +35,14 @@ use clap::Parser as _;
 
 use options::Options;
 
+/// How many seeds are simulated where nobody says otherwise, as in the tests.
+const SEEDS: u64 = 200;
+
 fn main() -> ExitCode {
     let options = Options::parse();
-    let passed = match options.seed {
-        Some(seed) => report::one(seed, options),
-        None => report::many(options),
+    let passed = match (options.seed, options.seeds) {
+        (Some(seed), None) => report::one(seed, options),
+        (first, seeds) => report::many(first.unwrap_or(0), seeds.unwrap_or(SEEDS), options),
     };
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

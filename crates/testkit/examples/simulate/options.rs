@@ -9,11 +9,11 @@ use crate::guard::Guard;
 #[derive(Clone, Copy, Parser)]
 #[command(name = "simulate")]
 pub(crate) struct Options {
-    /// How many seeds to simulate
-    #[arg(long, default_value_t = 200)]
-    pub(crate) seeds: u64,
+    /// How many seeds to simulate; 200 unless one is named
+    #[arg(long)]
+    pub(crate) seeds: Option<u64>,
 
-    /// The first of them; alone, the only one
+    /// The first of them, 0 otherwise; without --seeds the only one
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 

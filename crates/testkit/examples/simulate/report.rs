@@ -1,6 +1,7 @@
 //! Simulates seeds, says what happened, and how to see a violation again.
 
 use std::io::{IsTerminal as _, Write as _};
+use std::ops::Range;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -43,10 +44,11 @@ pub(crate) fn one(seed: u64, options: Options) -> bool {
 }
 
 /// Simulates many seeds; whether everything held in all of them.
-pub(crate) fn many(options: Options) -> bool {
+pub(crate) fn many(first: u64, seeds: u64, options: Options) -> bool {
     let begun = Instant::now();
-    let Found { figures, violations } = sweep(options.seeds, options.without, progress);
-    let (seeds, time) = (options.seeds, begun.elapsed());
+    let range = first..first.saturating_add(seeds);
+    let Found { figures, violations } = sweep(range, options.without, |done| progress(done, seeds));
+    let time = begun.elapsed();
     println!("simulate: {seeds} seeds in {time:.1?}, {} violations\n{figures}", violations.len());
     for (seed, violation) in &violations {
         println!("{}\n{}", sentence(*seed, violation), command(*seed, options.without));
@@ -65,15 +67,15 @@ pub(crate) struct Found {
     pub(crate) violations: Vec<(u64, Violation)>,
 }
 
-/// Simulates the seeds 0, 1, 2 …, each on one thread, several at a time.
-pub(crate) fn sweep(seeds: u64, without: Option<Guard>, tell: impl Fn(u64, u64) + Sync) -> Found {
-    let next = AtomicU64::new(0);
+/// Simulates these seeds, each on one thread, several at a time; `tell` hears how many are done.
+pub(crate) fn sweep(seeds: Range<u64>, without: Option<Guard>, tell: impl Fn(u64) + Sync) -> Found {
+    let next = AtomicU64::new(seeds.start);
     let done = AtomicU64::new(0);
     let found = Mutex::new(Found { figures: Figures::default(), violations: Vec::new() });
     let work = || {
         loop {
             let seed = next.fetch_add(1, Ordering::Relaxed);
-            if seed >= seeds {
+            if seed >= seeds.end {
                 return;
             }
             let outcome = simulate(seed, without, false);
@@ -81,7 +83,7 @@ pub(crate) fn sweep(seeds: u64, without: Option<Guard>, tell: impl Fn(u64, u64) 
                 found.figures += outcome.figures;
                 found.violations.extend(outcome.violation.map(|violation| (seed, violation)));
             }
-            tell(done.fetch_add(1, Ordering::Relaxed) + 1, seeds);
+            tell(done.fetch_add(1, Ordering::Relaxed) + 1);
         }
     };
     thread::scope(|scope| {

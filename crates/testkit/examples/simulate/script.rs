@@ -88,6 +88,7 @@ fn part(dice: &mut Dice, depth: u32) -> Part {
     match dice.number(0, 19) {
         0..=3 => Part::Wait(signal(dice)),
         4..=5 => Part::Sleep(nap(dice)),
+        10..=11 if depth > 0 => beside_a_nap(dice),
         6..=9 if depth > 0 => {
             let branch = |_| {
                 let len = dice.number(1, 3);
@@ -97,6 +98,15 @@ fn part(dice: &mut Dice, depth: u32) -> Part {
         }
         _ => step(dice),
     }
+}
+
+/// A sleep that ends in the worker, because a step beside it keeps the run from being parked. So
+/// something begins although nobody has been heard for a while.
+fn beside_a_nap(dice: &mut Dice) -> Part {
+    let long = Part::Step { name: "wait", takes: dice.millis(5_000, 25_000), fails: false };
+    let nap = Part::Sleep(dice.millis(2_000, 20_000));
+    let then = step(dice);
+    Part::Branches(vec![Arc::new([long]), Arc::new([nap, then])])
 }
 
 fn step(dice: &mut Dice) -> Part {

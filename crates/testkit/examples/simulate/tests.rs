@@ -2,12 +2,11 @@
 
 use clap::ValueEnum as _;
 
+use crate::SEEDS;
 use crate::guard::Guard;
 use crate::report::{Found, sentence, sweep};
 use crate::simulation::simulate;
 
-/// Seeds of the test; `scripts/simulate --seeds N` does more.
-const SEEDS: u64 = 200;
 /// Within so many seeds the oracle notices a guard that is missing. Most take one or two.
 const ENOUGH: u64 = 1_000;
 
@@ -17,7 +16,7 @@ fn held(found: &Found) -> Vec<String> {
 
 #[test]
 fn everything_holds_whatever_goes_wrong() {
-    let found = sweep(SEEDS, None, |_, _| {});
+    let found = sweep(0..SEEDS, None, |_| {});
     println!("{}", found.figures);
     assert_eq!(held(&found), Vec::<String>::new());
     let figures = found.figures;

@@ -34,9 +34,15 @@ impl Worker {
     }
 
     pub(super) fn beaten(&mut self, world: &mut World, reply: Reply) {
-        if let (Some(Beating { sent, leases }), Reply::News(news)) = (&self.beating, reply) {
-            let (sent, leases) = (*sent, leases.clone());
+        let beating = self.beating.as_ref().map(|beating| (beating.sent, beating.leases.clone()));
+        let acknowledged = if let (Some((sent, leases)), Reply::News(news)) = (beating, reply) {
             self.acknowledge(world, sent, &leases, &news);
+            true
+        } else {
+            false
+        };
+        self.runs.values_mut().for_each(|leased| leased.beat_ended(world));
+        if acknowledged {
             self.beat(world);
             return self.go_on_all(world);
         }

@@ -130,8 +130,7 @@ impl Leased {
 
     /// Begins the steps that the code has come to, if the lease is known to stand.
     fn begin_steps(&mut self, world: &mut World, draining: bool) {
-        let stale = self.is_stale(world) && !world.plan.lacks(Guard::Deadline);
-        if self.outcome.is_some() || draining || stale || self.cancel {
+        if self.outcome.is_some() || draining || self.cancel || self.is_stale(world) {
             return;
         }
         for Ready { fiber, key, takes, fails } in mem::take(&mut self.ready) {

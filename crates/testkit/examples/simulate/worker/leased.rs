@@ -9,6 +9,7 @@ use tenure_core::run::Outcome;
 use tenure_core::{Entry, Failure, Key, LeaseId, Record, Run, Timestamp, limits};
 
 use crate::code::{Code, FiberId};
+use crate::guard::Guard;
 use crate::message::{Address, CommitRequest, Held, Offered};
 use crate::script::Script;
 use crate::world::World;
@@ -42,10 +43,25 @@ pub(super) struct Leased {
     pub(super) abandoned: bool,
     /// Grows with everything that happens; a run is parked when it has been quiet.
     pub(super) changes: u64,
-    /// When the last acknowledged heartbeat was sent, and how long the lease lasts from then.
-    beaten: Duration,
-    granted: Duration,
+    term: Term,
     received_at: Duration,
+}
+
+/// How long the lease lasts, by the worker's clock.
+struct Term {
+    /// When the last acknowledged heartbeat was sent.
+    beaten: Duration,
+    /// How long the lease lasts from then.
+    granted: Duration,
+    /// Whether the deadline was past when the last heartbeat ended.
+    was_past: bool,
+}
+
+impl Term {
+    /// Most of the time has passed: one sixth is left for what is under way.
+    fn is_past(&self, now: Duration) -> bool {
+        now.saturating_sub(self.beaten) > self.granted * 5 / 6
+    }
 }
 
 pub(super) struct Ready {
@@ -101,8 +117,7 @@ impl Leased {
             cancel: false,
             abandoned: false,
             changes: 0,
-            beaten: now,
-            granted: limits::OFFER_TTL,
+            term: Term { beaten: now, granted: limits::OFFER_TTL, was_past: false },
             received_at: now,
             run,
         })
@@ -148,14 +163,22 @@ impl Leased {
     }
 
     pub(super) fn keep_alive(&mut self, sent: Duration, ttl: Duration) {
-        self.beaten = self.beaten.max(sent);
-        self.granted = ttl;
+        self.term.beaten = self.term.beaten.max(sent);
+        self.term.granted = ttl;
     }
 
-    /// Whether it was not kept alive for so long that it may be lost: one sixth of its time is left
-    /// for what is under way.
+    /// Whether it was not kept alive for so long that it may be lost: nothing begins then.
     pub(super) fn is_stale(&self, world: &World) -> bool {
-        self.clock(world).saturating_sub(self.beaten) > self.granted * 5 / 6
+        match world.plan.without {
+            Some(Guard::Deadline) => false,
+            Some(Guard::Promptness) => self.term.was_past,
+            _ => self.term.is_past(self.clock(world)),
+        }
+    }
+
+    /// A heartbeat has ended, well or not.
+    pub(super) fn beat_ended(&mut self, world: &World) {
+        self.term.was_past = self.term.is_past(self.clock(world));
     }
 
     /// The worker goes away and does not wait for what is being executed.
