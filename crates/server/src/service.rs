@@ -4,19 +4,32 @@ mod agents;
 mod aliases;
 mod artifacts;
 mod cancel_run;
+mod caps;
 mod catalog;
+mod check_run;
 mod commit;
 mod create_run;
+mod deliver;
 pub(crate) mod effects;
 mod expire;
+mod explain_run;
+mod fork_run;
 mod heartbeat;
+mod inbox;
 mod journal;
+mod patch_run;
+mod pause_run;
 mod poll;
+mod prioritize_run;
 mod publish_version;
+mod resolve;
+mod resume_run;
 mod retry_run;
 mod runs;
 mod signal_run;
 mod tenants;
+mod time_out;
+mod turns;
 mod versions;
 mod watch_run;
 
@@ -24,9 +37,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use create_run::CreateRun;
+pub use fork_run::ForkRun;
 pub use heartbeat::{HeldLease, LeaseNews};
+pub use inbox::{Asked, InboxFilter};
 pub use journal::JournalPage;
-pub use poll::{LeasedRun, Poll, Polled};
+pub use poll::{Checked, LeasedRun, Poll, Polled};
+pub use runs::ListRuns;
 use tenure_core::limits;
 use tenure_store::{Hint, Store};
 use tokio_util::sync::CancellationToken;
@@ -93,8 +109,13 @@ impl Service {
     /// How long to wait before looking again without a wake-up: spread out, so that replicas and
     /// pollers that started together do not look together.
     pub(crate) fn tick(&self) -> Duration {
-        let spread = self.entropy.random() % 512;
-        self.settings.tick.mul_f64(0.75 + f64::from(u32::try_from(spread).unwrap_or(0)) / 1024.0)
+        self.settings.tick.mul_f64(0.75 + self.spread() / 2.0)
+    }
+
+    /// A random number from 0 to 1.
+    pub(crate) fn spread(&self) -> f64 {
+        let spread = self.entropy.random() % 1024;
+        f64::from(u32::try_from(spread).unwrap_or(0)) / 1024.0
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -113,8 +134,9 @@ impl Service {
         self.wake.subscribe(hints)
     }
 
-    pub(crate) fn tell(&self, hints: impl IntoIterator<Item = Hint>) {
-        self.wake.tell(hints);
+    /// Whom to wake.
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.wake
     }
 
     /// Carries wake-ups between replicas until `shutdown`.

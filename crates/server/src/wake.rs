@@ -13,6 +13,8 @@ use tokio_util::sync::CancellationToken;
 
 /// Who waits for what.
 pub(crate) struct Wake {
+    /// There may be messages between runs to deliver; this replica will do.
+    pub(crate) posted: Notify,
     topics: Arc<Topics>,
     remote: mpsc::UnboundedSender<Hint>,
     outbox: Mutex<Option<mpsc::UnboundedReceiver<Hint>>>,
@@ -31,7 +33,8 @@ pub(crate) struct Subscription {
 impl Wake {
     pub(crate) fn new() -> Self {
         let (remote, outbox) = mpsc::unbounded_channel();
-        Self { topics: Arc::default(), remote, outbox: Mutex::new(Some(outbox)) }
+        let posted = Notify::new();
+        Self { posted, topics: Arc::default(), remote, outbox: Mutex::new(Some(outbox)) }
     }
 
     /// Registers for these hints from now on.

@@ -31,7 +31,9 @@ impl Found {
     pub(crate) fn value(entry: &v1::Entry) -> Option<u64> {
         match entry.record.as_ref()?.status.as_ref()? {
             v1::record::Status::Succeeded(payload) => serde_json::from_slice(&payload.data).ok(),
-            v1::record::Status::Failed(_) => None,
+            v1::record::Status::Failed(_)
+            | v1::record::Status::Opened(_)
+            | v1::record::Status::Steered(_) => None,
         }
     }
 
