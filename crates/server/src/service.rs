@@ -48,6 +48,7 @@ use tenure_store::{Hint, Store};
 use tokio_util::sync::CancellationToken;
 pub use watch_run::RunEvent;
 
+use crate::carrier::{Carrier, Database};
 use crate::dispatch::Dispatch;
 use crate::entropy::Entropy;
 use crate::ledger::Ledger;
@@ -62,6 +63,7 @@ pub struct Service {
     settings: Settings,
     ledger: Ledger,
     wake: Arc<Wake>,
+    carrier: Arc<dyn Carrier>,
     dispatch: Dispatch,
     catalog: Catalog,
 }
@@ -93,6 +95,17 @@ impl Default for Settings {
 impl Service {
     /// The use cases over this store. Needs a tokio runtime, which carries the ledger's lanes.
     pub fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, settings: Settings) -> Arc<Self> {
+        let carrier = Arc::new(Database::new(store.clone()));
+        Self::with_carrier(store, entropy, settings, carrier)
+    }
+
+    /// The same, where something else than the store carries hints between replicas.
+    pub fn with_carrier(
+        store: Arc<dyn Store>,
+        entropy: Arc<dyn Entropy>,
+        settings: Settings,
+        carrier: Arc<dyn Carrier>,
+    ) -> Arc<Self> {
         let wake = Arc::new(Wake::new());
         let ledger = Ledger::start(&store, &wake);
         Arc::new(Self {
@@ -103,6 +116,7 @@ impl Service {
             settings,
             ledger,
             wake,
+            carrier,
         })
     }
 
@@ -141,6 +155,6 @@ impl Service {
 
     /// Carries wake-ups between replicas until `shutdown`.
     pub(crate) async fn exchange_hints(&self, shutdown: &CancellationToken) {
-        self.wake.exchange(&*self.store, shutdown).await;
+        self.wake.exchange(&*self.carrier, shutdown).await;
     }
 }

@@ -21,6 +21,7 @@
 mod columns;
 mod documents;
 mod error;
+mod hint;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -31,12 +32,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 pub use error::{Result, StoreError};
+pub use hint::Hint;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
 use tenure_core::queue::{Cap, Capped, Ready};
 use tenure_core::run::InboxItem;
 use tenure_core::{
     AgentId, Digest, Entry, Failure, Interrupt, InterruptId, Key, Message, Name, Payload, Run,
-    RunId, StateName, TenantId, Timestamp, Transition, WorkerId,
+    RunId, StateName, TenantId, Timestamp, Transition,
 };
 use tokio::sync::broadcast;
 
@@ -414,17 +416,6 @@ pub enum Locked {
     Busy,
     /// There is none.
     Missing,
-}
-
-/// What may have changed, told between processes on one database.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Hint {
-    /// This pool has ready runs.
-    Pool(TenantId, Name),
-    /// This run changed.
-    Run(TenantId, RunId),
-    /// There is news for this worker.
-    Worker(WorkerId),
 }
 
 /// Opens the store that a URL names: `postgres://…` or `sqlite:PATH` (`sqlite::memory:` for one that

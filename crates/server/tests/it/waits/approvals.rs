@@ -7,24 +7,22 @@ use crate::worker::{Working, create};
 
 /// Two tool calls at the same time, each of which needs approval.
 async fn send_both(ctx: Context, log: Log) -> Result<Vec<String>, Stop> {
-    let scopes = [ctx.scope("left")?, ctx.scope("right")?];
-    let send = async |scope: &Context| match scope.approve("send", &scope_name(scope)).await? {
-        Approval::Approved(to) => {
-            let step = scope.step("send").kind(EntryKind::Tool).input(&to);
-            step.run(|_| async {
-                log.note(to.clone());
-                Ok(to.clone())
-            })
-            .await
+    let scopes = [("left", ctx.scope("left")?), ("right", ctx.scope("right")?)];
+    let send = async |(name, scope): &(&str, Context)| {
+        match scope.approve("send", &format!("to {name}")).await? {
+            Approval::Approved(to) => {
+                let step = scope.step("send").kind(EntryKind::Tool).input(&to);
+                step.run(|_| async {
+                    log.note(to.clone());
+                    Ok(to.clone())
+                })
+                .await
+            }
+            Approval::Rejected { reason, actor } => Ok(format!("{actor} says no: {reason}")),
+            Approval::Responded(value) => Ok(value.to_string()),
         }
-        Approval::Rejected { reason, actor } => Ok(format!("{actor} says no: {reason}")),
-        Approval::Responded(value) => Ok(value.to_string()),
     };
     join(scopes.iter().map(send)).await
-}
-
-fn scope_name(scope: &Context) -> String {
-    format!("to {}", scope.path())
 }
 
 fn sending(log: &Log) -> impl FnOnce(Worker) -> Worker + use<> {
