@@ -1,6 +1,7 @@
 //! The worker: an agent that does the parts of its program, and says in the log what happens.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -185,10 +186,12 @@ impl Observer for Recorder {
     }
 
     fn after_step(&self, run: RunId, key: &Key, epoch: u64) {
-        let execution = self.executing().remove(&format!("{run}/{key}"));
         // A run may be back on this worker under another lease before the old one has noticed.
-        if let Some(execution) = execution.filter(|execution| execution.epoch == epoch) {
-            self.write(Event::Recorded(execution));
+        let mut executing = self.executing();
+        if let Entry::Occupied(execution) = executing.entry(format!("{run}/{key}"))
+            && execution.get().epoch == epoch
+        {
+            self.write(Event::Recorded(execution.remove()));
         }
     }
 }

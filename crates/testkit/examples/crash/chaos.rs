@@ -13,7 +13,7 @@ use crate::runs::Runs;
 use crate::site::Site;
 
 /// A worker is killed so often.
-const KILLS: Duration = Duration::from_millis(400);
+const KILLS: Duration = Duration::from_millis(350);
 /// After so many kills there is one more fault, of the kinds in turn.
 const BETWEEN: u32 = 2;
 /// After so long there is a calm, in which runs must get on…

@@ -35,8 +35,15 @@ impl Database {
         Ok(Self { url: format!("{base}/{name}"), owned: owned(), server: Some(server) })
     }
 
-    /// The server's `host:port`, if there is one.
-    pub(crate) fn address(&self) -> Option<&str> {
+    /// Where the server listens, if there is one.
+    pub(crate) fn target(&self) -> Option<String> {
+        let address = self.address()?;
+        let port = if address.contains(':') { "" } else { ":5432" };
+        Some(format!("{address}{port}"))
+    }
+
+    /// The part of the URL that says so.
+    fn address(&self) -> Option<&str> {
         self.server.as_ref()?;
         let (_, rest) = self.url.split_once("//")?;
         let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
@@ -56,9 +63,9 @@ impl Database {
         self.owned.clone().map(Postgres)
     }
 
-    /// Drops it. A file goes with its directory.
+    /// Drops it. A file goes with its directory, and a server of this test's own is thrown away.
     pub(crate) async fn drop(self) -> anyhow::Result<()> {
-        let Some(server) = self.server else { return Ok(()) };
+        let Some(server) = self.server.filter(|_| self.owned.is_none()) else { return Ok(()) };
         let (_, name) = self.url.rsplit_once('/').context("the URL ends with a database")?;
         execute(&server, format!("DROP DATABASE {name} WITH (FORCE)")).await
     }

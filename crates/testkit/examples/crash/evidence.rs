@@ -91,7 +91,7 @@ pub(crate) async fn gather(
             found.push(read?.context("an acknowledged run is lost")?);
         }
     }
-    let seen = memory.seen().clone();
+    let seen = std::mem::take(&mut *memory.seen());
     Ok(Evidence { found, listed: list(&runs.client).await?, log, ledger, seen })
 }
 

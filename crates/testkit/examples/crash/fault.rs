@@ -71,14 +71,10 @@ const ANSWERS_LOST: Duration = Duration::from_millis(300);
 /// Every kind of fault that there can be.
 pub(crate) fn kinds(database: Database, owned: bool) -> Vec<(What, Party)> {
     use Party::{ClientLink, ControlPlane, DatabaseLink, Postgres, Worker, WorkerLink};
-    let mut kinds = vec![
-        (What::Stopped, Worker),
-        (What::Killed, ControlPlane),
-        (What::Stopped, ControlPlane),
-        (What::Cut, ClientLink),
-        (What::AnswersLost, ClientLink),
-    ];
+    let mut kinds =
+        vec![(What::Stopped, Worker), (What::Killed, ControlPlane), (What::Stopped, ControlPlane)];
     kinds.extend(TROUBLES.map(|what| (what, WorkerLink)));
+    kinds.extend(TROUBLES.map(|what| (what, ClientLink)));
     if matches!(database, Database::Postgres) {
         kinds.extend(TROUBLES.map(|what| (what, DatabaseLink)));
         if owned {

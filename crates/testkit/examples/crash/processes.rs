@@ -21,7 +21,7 @@ pub(crate) const LEASE_TTL: Duration = Duration::from_secs(1);
 const START: Duration = Duration::from_secs(30);
 
 /// One process, and how to start another like it.
-struct Process {
+pub(crate) struct Process {
     name: String,
     command: Command,
     child: Child,
@@ -39,7 +39,16 @@ impl Process {
         self.child.kill().await.with_context(|| format!("{} cannot be killed", self.name))
     }
 
-    /// Sends it SIGSTOP or SIGCONT.
+    /// Freezes it with SIGSTOP.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Lets it go on.
+    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
+        self.signal("CONT").await
+    }
+
     async fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
         self.lives()?;
         let id = self.child.id().context("a process that lives has an id")?;
@@ -49,7 +58,7 @@ impl Process {
     }
 
     /// An error if it has ended by itself.
-    fn lives(&mut self) -> anyhow::Result<()> {
+    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {
             None => Ok(()),
             Some(status) => {
@@ -61,7 +70,7 @@ impl Process {
 
 /// The real binary, on an address that it keeps.
 pub(crate) struct ControlPlane {
-    process: Process,
+    pub(crate) process: Process,
     /// Where it listens.
     pub(crate) listen: SocketAddr,
 }
@@ -98,21 +107,6 @@ impl ControlPlane {
         self.listens().await
     }
 
-    /// Freezes it with SIGSTOP.
-    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
-        self.process.signal("STOP").await
-    }
-
-    /// Lets it go on.
-    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
-        self.process.signal("CONT").await
-    }
-
-    /// An error if it has ended by itself.
-    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
-        self.process.lives()
-    }
-
     async fn listens(&mut self) -> anyhow::Result<()> {
         let listens = async {
             let mut again = interval(Duration::from_millis(20));
@@ -131,7 +125,7 @@ impl ControlPlane {
 /// This program again as a worker, replaced as soon as it is killed.
 pub(crate) struct Worker {
     settings: Settings,
-    process: Process,
+    pub(crate) process: Process,
     started: u64,
 }
 
@@ -157,21 +151,6 @@ impl Worker {
         self.started += 1;
         self.process = spawn(&self.settings, self.started)?;
         Ok(())
-    }
-
-    /// Freezes it with SIGSTOP.
-    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
-        self.process.signal("STOP").await
-    }
-
-    /// Lets it go on.
-    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
-        self.process.signal("CONT").await
-    }
-
-    /// An error if it has ended by itself.
-    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
-        self.process.lives()
     }
 }
 

@@ -29,6 +29,13 @@ pub(crate) async fn say(site: &Site, runs: &Runs, began: Instant) {
     }
 }
 
+/// Ends the line that was written over.
+pub(crate) fn end() {
+    if stdout().is_terminal() {
+        println!();
+    }
+}
+
 fn line(site: &Site, runs: &Runs, began: Instant) -> String {
     let (acknowledged, ended) = (runs.ledger().acknowledged.len(), runs.ended());
     let faults = site.faults.load(Ordering::Relaxed);

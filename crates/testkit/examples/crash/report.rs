@@ -24,7 +24,7 @@ pub(crate) fn print(evidence: &Evidence, findings: &Findings) {
     let waits = recovery::waits(&evidence.log);
     if let (Some(median), Some(worst)) = (waits.get(waits.len() / 2), waits.last()) {
         println!(
-            "  from the kill of a worker until its run goes on: median {}, worst {}, of {}",
+            "  from the kill or freeze of a worker until its run goes on elsewhere: median {}, worst {}, of {}",
             seconds(*median),
             seconds(*worst),
             waits.len()

@@ -199,10 +199,14 @@ impl Runs {
         while let Ok(Some(response)) = events.message().await {
             match response.event {
                 Some(Event::Entry(entry)) => {
+                    self.ledger().watch(run, *after_seq + 1, entry.seq);
                     *after_seq = entry.seq;
                     self.memory.see(run, &entry);
                 }
-                Some(Event::Run(run)) if self.memory.see_run(&run) => return true,
+                Some(Event::Run(now)) if self.memory.see_run(&now) => {
+                    self.ledger().watch(run, now.entries, *after_seq);
+                    return true;
+                }
                 Some(Event::Run(_)) | None => {}
             }
         }

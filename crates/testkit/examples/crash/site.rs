@@ -56,26 +56,11 @@ impl Site {
         database: &Database,
         directory: &Path,
     ) -> anyhow::Result<Self> {
-        let count = match database.address() {
-            Some(_) => usize::from(test.control_planes),
-            None => 1,
-        };
-        let (mut control_planes, mut database_links) = (Vec::new(), Vec::new());
-        for place in 0..count {
-            let link = Link::to(database.address().into_iter().map(str::to_owned)).await;
-            let url = database.through(link.proxy.address);
-            control_planes.push(ControlPlane::start(place, &url, directory).await?);
-            database_links.push(link);
-        }
+        let (control_planes, database_links) =
+            start_control_planes(test, database, directory).await?;
         let listening: Vec<String> =
             control_planes.iter().map(|control_plane| control_plane.listen.to_string()).collect();
-        let (mut workers, mut worker_links) = (Vec::new(), Vec::new());
-        for place in 0..usize::from(test.workers) {
-            let link = Link::to(listening.clone()).await;
-            let (directory, url) = (directory.to_owned(), link.url());
-            workers.push(Worker::start(Settings { place, url, directory, seed: test.seed })?);
-            worker_links.push(link);
-        }
+        let (workers, worker_links) = start_workers(test, &listening, directory).await?;
         let client_link = Link::to(listening).await;
         Ok(Self {
             workers: workers.into_iter().map(Mutex::new).collect(),
@@ -135,10 +120,10 @@ impl Site {
     /// An error if a process has ended by itself.
     pub(crate) async fn lives(&self) -> anyhow::Result<()> {
         for worker in &self.workers {
-            worker.lock().await.lives()?;
+            worker.lock().await.process.lives()?;
         }
         for control_plane in &self.control_planes {
-            control_plane.lock().await.lives()?;
+            control_plane.lock().await.process.lives()?;
         }
         Ok(())
     }
@@ -171,14 +156,14 @@ impl Site {
             return control_plane.crash().await;
         }
         let ill = control_plane.listen.to_string();
-        control_plane.stop().await?;
+        control_plane.process.stop().await?;
         sleep(fault.length.min(HEALTH_CHECK)).await;
         // Every other time, by the milliseconds that chance has given it, load balancers notice.
         if fault.length.as_millis().is_multiple_of(2) {
             self.balancers().for_each(|link| link.proxy.avoid(ill.clone()));
         }
         sleep(fault.length.saturating_sub(HEALTH_CHECK)).await;
-        control_plane.go_on().await?;
+        control_plane.process.go_on().await?;
         self.balancers().for_each(|link| link.proxy.trust(&ill));
         Ok(())
     }
@@ -215,13 +200,47 @@ impl Link {
     }
 }
 
+/// Each with a way of its own to the database. On SQLite there is one, and no way.
+async fn start_control_planes(
+    test: &Test,
+    database: &Database,
+    directory: &Path,
+) -> anyhow::Result<(Vec<ControlPlane>, Vec<Link>)> {
+    let target = database.target();
+    let count = if target.is_some() { usize::from(test.control_planes) } else { 1 };
+    let (mut control_planes, mut links) = (Vec::new(), Vec::new());
+    for place in 0..count {
+        let link = Link::to(target.clone()).await;
+        let url = database.through(link.proxy.address);
+        control_planes.push(ControlPlane::start(place, &url, directory).await?);
+        links.push(link);
+    }
+    Ok((control_planes, links))
+}
+
+/// Each with a load balancer of its own before the control planes that listen there.
+async fn start_workers(
+    test: &Test,
+    listening: &[String],
+    directory: &Path,
+) -> anyhow::Result<(Vec<Worker>, Vec<Link>)> {
+    let (mut workers, mut links) = (Vec::new(), Vec::new());
+    for place in 0..usize::from(test.workers) {
+        let link = Link::to(listening.to_vec()).await;
+        let (directory, url) = (directory.to_owned(), link.url());
+        workers.push(Worker::start(Settings { place, url, directory, seed: test.seed })?);
+        links.push(link);
+    }
+    Ok((workers, links))
+}
+
 async fn hurt_worker(worker: &mut Worker, fault: Fault) -> anyhow::Result<()> {
     if fault.what == What::Killed {
         return worker.crash().await;
     }
-    worker.stop().await?;
+    worker.process.stop().await?;
     sleep(fault.length).await;
-    worker.go_on().await
+    worker.process.go_on().await
 }
 
 async fn hurt_postgres(postgres: &Postgres, fault: Fault) -> anyhow::Result<()> {

@@ -20,7 +20,7 @@ use crate::options::Test;
 use crate::processes;
 use crate::progress;
 use crate::report;
-use crate::runs::Runs;
+use crate::runs::{Ledger, Runs};
 use crate::site::Site;
 use crate::verdict;
 
@@ -52,6 +52,7 @@ pub(crate) async fn run(
         () = memory.sample(&runs) => {}
         () = progress::say(&site, &runs, began) => {}
     }
+    progress::end();
     site.lives().await?;
 
     let log = log::read(&processes::log(directory))?;
@@ -74,11 +75,12 @@ fn introduce(test: &Test, site: &Site, database: &Database) {
         None => format!("{} runs", test.runs),
     };
     let (name, seed) = (test.database.name(), test.seed);
+    let s = if control_planes == 1 { "" } else { "s" };
     println!(
-        "crash: {work} over {workers} workers and {control_planes} control planes on {name}, \
+        "crash: {work} over {workers} workers and {control_planes} control plane{s} on {name}, \
          seed {seed}"
     );
-    if database.address().is_some() && database.postgres().is_none() {
+    if database.target().is_some() && database.postgres().is_none() {
         println!("  PostgreSQL is not of this test's own, so it is neither killed nor restarted");
     }
 }
@@ -106,9 +108,12 @@ async fn storm(
     }
 }
 
-/// Says which runs have not ended.
+/// Says which runs have not ended, and what else was wrong.
 async fn stuck(runs: &Runs) -> anyhow::Result<()> {
-    let acknowledged = runs.ledger().acknowledged.clone();
+    let Ledger { acknowledged, problems, .. } = runs.ledger().clone();
+    for problem in problems {
+        println!("  problem: {problem}");
+    }
     for run in acknowledged {
         let request = v1::GetRunRequest { tenant: runs.client.tenant().to_string(), run };
         match runs.client.runs().get_run(request).await {

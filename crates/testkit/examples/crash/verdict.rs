@@ -46,6 +46,7 @@ pub(crate) fn judge(
         checks::signals(evidence),
         checks::sleeps(evidence),
         checks::unchanged(evidence),
+        checks::watched(evidence),
         checks::kept(findings),
         checks::repeated(findings),
         checks::faults(evidence, kinds),

@@ -15,6 +15,10 @@ pub(crate) struct Ledger {
     pub(crate) unknown: usize,
     /// Requests that were sent again although they were answered.
     pub(crate) repeated: usize,
+    /// Entries and ends that watches have shown.
+    pub(crate) watched: usize,
+    /// Those that were not the next one.
+    pub(crate) gaps: Vec<String>,
     /// What must not have happened.
     pub(crate) problems: Vec<String>,
 }
@@ -30,5 +34,13 @@ impl Ledger {
     pub(super) fn signal(&mut self, run: &str) -> usize {
         *self.signals.entry(run.to_owned()).or_default() += 1;
         self.signals.values().sum()
+    }
+
+    /// Notes that a watch has come to this entry; at the end of the run, what it had come to.
+    pub(crate) fn watch(&mut self, run: &str, expected: u64, seq: u64) {
+        self.watched += 1;
+        if seq != expected {
+            self.gaps.push(format!("{run}: entry {seq} instead of {expected}"));
+        }
     }
 }

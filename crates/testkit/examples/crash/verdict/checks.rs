@@ -186,6 +186,12 @@ pub(super) fn unchanged(evidence: &Evidence) -> Check {
     Check::new("no recorded entry and no end changed", figures, evidence.seen.changes.clone())
 }
 
+pub(super) fn watched(evidence: &Evidence) -> Check {
+    let figures = format!("{} entries and ends", evidence.ledger.watched);
+    let what = "every watch showed each entry once, in order, and all of them before the end";
+    Check::new(what, figures, evidence.ledger.gaps.clone())
+}
+
 pub(super) fn kept(findings: &Findings) -> Check {
     Check::new(
         "no result that a worker was told is recorded was lost",

@@ -21,6 +21,8 @@ const OUTPUTS: &str = "every output is made of the recorded results";
 const SIGNALS: &str = "every acknowledged signal was taken once, in order";
 const SLEEPS: &str = "no sleep ended early by the database's clock";
 const UNCHANGED: &str = "no recorded entry and no end changed";
+const WATCHED: &str =
+    "every watch showed each entry once, in order, and all of them before the end";
 const KEPT: &str = "no result that a worker was told is recorded was lost";
 const REPEATED: &str = "only steps in flight at a fault were executed more than once";
 const FAULTS: &str = "there were faults of each kind";
@@ -253,6 +255,14 @@ fn entries_and_ends_that_change_are_found() {
         let running = v1::Run { ended_at: None, ..evidence.found[0].run.clone() };
         evidence.seen.revived(&running);
     });
+}
+
+#[test]
+fn watches_that_skip_or_repeat_are_found() {
+    for (expected, seq) in [(3, 4), (3, 2)] {
+        finds(&[WATCHED], |evidence| evidence.ledger.watch("run", expected, seq));
+    }
+    finds(&[], |evidence| evidence.ledger.watch("run", 3, 3));
 }
 
 #[test]
