@@ -15,7 +15,7 @@ pub(crate) struct Fault {
     pub(crate) whom: Party,
     /// Which of these, counted from 0.
     pub(crate) place: usize,
-    /// How long it lasts at least; what only has a moment has none.
+    /// How long it lasts at most; what only has a moment has none.
     pub(crate) length: Duration,
 }
 
@@ -61,18 +61,19 @@ pub(crate) enum Party {
 /// What can be done to a link.
 const TROUBLES: [What; 6] =
     [What::Cut, What::Silent, What::Mute, What::Deaf, What::Slow, What::AnswersLost];
-/// A stopped worker has lost its leases when it goes on.
+/// A stopped worker has lost its leases when it goes on; it does as soon as another is at its work.
 const STOPPED: [Duration; 2] = [LEASE_TTL.saturating_mul(3), LEASE_TTL.saturating_mul(5)];
 /// Everything else that lasts.
 const LASTS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(2_500)];
 /// Requests that are under way lose their answers; that takes no longer.
 const ANSWERS_LOST: Duration = Duration::from_millis(300);
 
-/// Every kind of fault that there can be.
+/// Every kind of fault that there can be, as often as a round deals it.
 pub(crate) fn kinds(database: Database, owned: bool) -> Vec<(What, Party)> {
     use Party::{ClientLink, ControlPlane, DatabaseLink, Postgres, Worker, WorkerLink};
-    let mut kinds =
-        vec![(What::Stopped, Worker), (What::Killed, ControlPlane), (What::Stopped, ControlPlane)];
+    let mut kinds = vec![(What::Killed, ControlPlane), (What::Stopped, ControlPlane)];
+    // What a frozen worker does when it wakes up is over in a moment, so three of these.
+    kinds.extend([(What::Stopped, Worker); 3]);
     kinds.extend(TROUBLES.map(|what| (what, WorkerLink)));
     kinds.extend(TROUBLES.map(|what| (what, ClientLink)));
     if matches!(database, Database::Postgres) {
@@ -202,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_round_has_each_kind_once_and_a_seed_deals_the_same_again() {
+    fn a_round_has_each_kind_and_a_seed_deals_the_same_again() {
         let kinds = kinds(Database::Postgres, true);
         let deal = |seed| {
             let mut dealer = Dealer::new(kinds.clone(), (4, 2), seed);

@@ -5,12 +5,15 @@
 //! the times of the lines only say how long something took. What was written stays when its writer
 //! is killed.
 
+mod tail;
+
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+pub(crate) use tail::{busy, replaced};
 
 use crate::fault::Fault;
 

@@ -22,7 +22,8 @@ const START: Duration = Duration::from_secs(30);
 
 /// One process, and how to start another like it.
 pub(crate) struct Process {
-    name: String,
+    /// For people; of a worker, the one in the log.
+    pub(crate) name: String,
     command: Command,
     child: Child,
 }

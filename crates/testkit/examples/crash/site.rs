@@ -6,18 +6,18 @@
 //!  client ─┘  (a load balancer)    └─► control plane ──proxy──┘
 //! ```
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tenure_testkit::proxy::{Flow, Proxy};
 use tokio::sync::Mutex;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::database::{Database, Postgres};
 use crate::fault::{Fault, Party, What};
-use crate::log::{Event, Log};
+use crate::log::{self, Event, Log};
 use crate::options::Test;
 use crate::processes::{self, ControlPlane, Settings, Worker};
 
@@ -39,6 +39,7 @@ pub(crate) struct Site {
     /// Where the client finds a control plane.
     pub(crate) url: String,
     log: Log,
+    log_path: PathBuf,
     /// Faults so far.
     pub(crate) faults: AtomicU64,
 }
@@ -62,6 +63,7 @@ impl Site {
             control_planes.iter().map(|control_plane| control_plane.listen.to_string()).collect();
         let (workers, worker_links) = start_workers(test, &listening, directory).await?;
         let client_link = Link::to(listening).await;
+        let log_path = processes::log(directory);
         Ok(Self {
             workers: workers.into_iter().map(Mutex::new).collect(),
             control_planes: control_planes.into_iter().map(Mutex::new).collect(),
@@ -70,7 +72,8 @@ impl Site {
             database_links,
             url: client_link.url(),
             client_link,
-            log: Log::open(&processes::log(directory))?,
+            log: Log::open(&log_path)?,
+            log_path,
             faults: AtomicU64::new(0),
         })
     }
@@ -90,7 +93,7 @@ impl Site {
         match fault.whom {
             Party::Worker => {
                 let mut worker = self.workers[fault.place].lock().await;
-                self.record(fault, hurt_worker(&mut worker, fault)).await
+                self.record(fault, self.hurt_worker(&mut worker, fault)).await
             }
             Party::ControlPlane => {
                 let mut control_plane = self.control_planes[fault.place].lock().await;
@@ -114,7 +117,7 @@ impl Site {
         let Ok(mut worker) = self.workers[place].try_lock() else { return Ok(()) };
         let (what, whom, length) = (What::Killed, Party::Worker, Duration::ZERO);
         let fault = Fault { what, whom, place, length };
-        self.record(fault, hurt_worker(&mut worker, fault)).await
+        self.record(fault, self.hurt_worker(&mut worker, fault)).await
     }
 
     /// An error if a process has ended by itself.
@@ -145,6 +148,22 @@ impl Site {
         self.write(Event::FaultBegins(number, fault))?;
         suffered.await.with_context(|| format!("{fault:?}"))?;
         self.write(Event::FaultEnds(number))
+    }
+
+    async fn hurt_worker(&self, worker: &mut Worker, fault: Fault) -> anyhow::Result<()> {
+        if fault.what == What::Killed {
+            return worker.crash().await;
+        }
+        // In the middle of a step, and it wakes up at the worst moment, if there are such moments.
+        let name = worker.process.name.clone();
+        if let Ok(busy) = timeout(fault.length, log::busy(&self.log_path, &name)).await {
+            busy?;
+        }
+        worker.process.stop().await?;
+        if let Ok(replaced) = timeout(fault.length, log::replaced(&self.log_path, &name)).await {
+            replaced?;
+        }
+        worker.process.go_on().await
     }
 
     async fn hurt_control_plane(
@@ -232,15 +251,6 @@ async fn start_workers(
         links.push(link);
     }
     Ok((workers, links))
-}
-
-async fn hurt_worker(worker: &mut Worker, fault: Fault) -> anyhow::Result<()> {
-    if fault.what == What::Killed {
-        return worker.crash().await;
-    }
-    worker.process.stop().await?;
-    sleep(fault.length).await;
-    worker.process.go_on().await
 }
 
 async fn hurt_postgres(postgres: &Postgres, fault: Fault) -> anyhow::Result<()> {

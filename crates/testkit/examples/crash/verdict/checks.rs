@@ -224,6 +224,7 @@ pub(super) fn faults(evidence: &Evidence, kinds: &[(What, Party)]) -> Check {
         _ => None,
     };
     let all: Vec<_> = evidence.log.iter().filter_map(begun).collect();
+    let kinds: BTreeSet<&(What, Party)> = kinds.iter().collect();
     let missing = kinds.iter().filter(|kind| !all.contains(kind));
     let violations = missing.map(|(what, whom)| format!("none of {whom} {what}")).collect();
     let figures = format!("{} of {} kinds", all.len(), kinds.len());
