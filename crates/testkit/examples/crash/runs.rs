@@ -9,7 +9,7 @@ use std::time::Duration;
 
 pub(crate) use ledger::Ledger;
 use tenure_sdk::{Client, Error, v1};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
@@ -27,6 +27,9 @@ const REPEATED: usize = 4;
 /// The longest pause before a signal, in milliseconds: it comes before, while and after its run
 /// waits for it.
 const SIGNAL_MILLIS: u64 = 1_500;
+/// How long after an entry a run that waits is about to be parked, in milliseconds: a signal that
+/// comes in that moment must wake it all the same.
+const PARKING_MILLIS: std::ops::Range<u64> = 95..125;
 /// The pause before a watch that broke is begun again.
 const AGAIN: Duration = Duration::from_millis(100);
 
@@ -97,7 +100,8 @@ impl Runs {
         let input = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ number).u64(..);
         match self.create(number, input).await {
             Ok(run) => {
-                tokio::join!(self.follow(&run), self.signal_all(&run, input));
+                let moved = Notify::new();
+                tokio::join!(self.follow(&run, &moved), self.signal_all(&run, input, &moved));
             }
             Err(problem) => self.ledger().problems.push(problem),
         }
@@ -139,9 +143,9 @@ impl Runs {
     }
 
     /// Sends a run all signals that it will wait for, one after another.
-    async fn signal_all(&self, run: &str, input: u64) {
+    async fn signal_all(&self, run: &str, input: u64, moved: &Notify) {
         for number in 0..program::signals(&program::of(input)) {
-            sleep(Duration::from_millis(fastrand::u64(..SIGNAL_MILLIS))).await;
+            pause(moved).await;
             if let Err(error) = self.signal(run, input, number).await {
                 self.ledger().problems.push(format!("{run}: signal {number}: {error}"));
                 return;
@@ -180,15 +184,15 @@ impl Runs {
     }
 
     /// Watches a run until it has ended, through as many control planes as that takes.
-    async fn follow(&self, run: &str) {
+    async fn follow(&self, run: &str, moved: &Notify) {
         let mut after_seq = 0;
-        while !self.watch(run, &mut after_seq).await {
+        while !self.watch(run, &mut after_seq, moved).await {
             sleep(AGAIN).await;
         }
     }
 
     /// Watches until the run has ended or the connection has; whether it was the run.
-    async fn watch(&self, run: &str, after_seq: &mut u64) -> bool {
+    async fn watch(&self, run: &str, after_seq: &mut u64, moved: &Notify) -> bool {
         let request = v1::WatchRunRequest {
             tenant: self.client.tenant().to_string(),
             run: run.into(),
@@ -202,6 +206,7 @@ impl Runs {
                     self.ledger().watch(run, *after_seq + 1, entry.seq);
                     *after_seq = entry.seq;
                     self.memory.see(run, &entry);
+                    moved.notify_one();
                 }
                 Some(Event::Run(now)) if self.memory.see_run(&now) => {
                     self.ledger().watch(run, now.entries, *after_seq);
@@ -211,6 +216,18 @@ impl Runs {
             }
         }
         false
+    }
+}
+
+/// Before a signal: some time, or until the run may be about to be parked.
+async fn pause(moved: &Notify) {
+    let some_time = sleep(Duration::from_millis(fastrand::u64(..SIGNAL_MILLIS)));
+    if fastrand::bool() {
+        return some_time.await;
+    }
+    tokio::select! {
+        () = some_time => {}
+        () = moved.notified() => sleep(Duration::from_millis(fastrand::u64(PARKING_MILLIS))).await,
     }
 }
 
