@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use prost::Message as _;
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "tenure/v1/common.proto",
     "tenure/v1/agents.proto",
     "tenure/v1/runs.proto",
+    "tenure/v1/inbox.proto",
     "tenure/v1/workers.proto",
 ];
 

@@ -38,6 +38,7 @@
 mod check;
 pub mod interpreter;
 pub mod model;
+mod patience;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};

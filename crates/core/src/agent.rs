@@ -16,6 +16,8 @@ pub struct Tenant {
     pub id: TenantId,
     /// Its name, unique in the installation, never changed.
     pub name: Name,
+    /// How many of its runs may be leased at a time; `None` for any number.
+    pub max_running: Option<u32>,
     /// When it was created.
     pub created_at: Timestamp,
 }
@@ -31,6 +33,8 @@ pub struct Agent {
     pub name: Name,
     /// The number of its newest version; 0 before the first.
     pub latest: u32,
+    /// How many of its runs may be leased at a time; `None` for any number.
+    pub max_running: Option<u32>,
     /// When it was created.
     pub created_at: Timestamp,
 }

@@ -110,6 +110,10 @@ id!(
     LeaseId, "lse"
 );
 id!(
+    /// A question of a run to a person or system.
+    InterruptId, "int"
+);
+id!(
     /// A named blob that a run made or was given.
     ArtifactId, "art"
 );

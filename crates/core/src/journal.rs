@@ -10,8 +10,10 @@ use crate::error::{Error, Result};
 use crate::key::Key;
 use crate::limits;
 use crate::payload::Payload;
+use crate::steering::{self, Steer, Steering};
 use crate::text;
 use crate::time::Timestamp;
+use crate::wait::Opening;
 
 /// What kind of work an entry records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,7 +24,7 @@ pub enum EntryKind {
     Model,
     /// A call of a tool.
     Tool,
-    /// Something that somebody else completes: a signal, and later a timer or a person.
+    /// Something that somebody else completes: a signal, a time, a person.
     Wait,
     /// A run started by this run.
     Child,
@@ -30,11 +32,13 @@ pub enum EntryKind {
     Artifact,
     /// A value that must stay the same in a replay: a time, a random number, a note.
     Marker,
+    /// Somebody intervened: the entry says who and why, or is the result that they gave a step.
+    Steering,
 }
 
 impl EntryKind {
     /// Every kind.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Step,
         Self::Model,
         Self::Tool,
@@ -42,6 +46,7 @@ impl EntryKind {
         Self::Child,
         Self::Artifact,
         Self::Marker,
+        Self::Steering,
     ];
 
     /// The word for this kind in storage and documents.
@@ -54,6 +59,7 @@ impl EntryKind {
             Self::Child => "child",
             Self::Artifact => "artifact",
             Self::Marker => "marker",
+            Self::Steering => "steering",
         }
     }
 
@@ -63,13 +69,34 @@ impl EntryKind {
     }
 }
 
-/// How the work ended.
+/// How the work stands. A key is opened at most once at a time, and has at most one result that
+/// counts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryStatus {
+    /// It began; a later entry under the same key says how it ended.
+    Opened(Opening),
     /// It gave this result.
     Succeeded(Payload),
     /// It failed for good, after the attempts that the step allows itself.
     Failed(Failure),
+    /// Somebody intervened; the entry's key says how.
+    Steered(Steering),
+}
+
+impl EntryStatus {
+    /// The bytes that make it large: what a page of entries is measured by.
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Succeeded(payload) => payload.data.len(),
+            Self::Failed(failure) => failure.message.len(),
+            Self::Steered(steering) => steering.reason.len(),
+            Self::Opened(Opening::Interrupt(question)) => {
+                question.payload.data.len() + question.schema.len()
+            }
+            Self::Opened(Opening::Child(call)) => call.input.data.len(),
+            Self::Opened(Opening::Started | Opening::Again) => 0,
+        }
+    }
 }
 
 /// A failure as a value: of a step, or of a whole run.
@@ -81,17 +108,26 @@ pub struct Failure {
     pub message: String,
     /// Whether doing the same again may help.
     pub retryable: bool,
+    /// How long to wait before that, if the other side said so. A hint for whoever tries again
+    /// now; it is not kept.
+    pub retry_after: Option<Duration>,
 }
 
 impl Failure {
     /// A failure that another attempt would not mend.
     pub fn permanent(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), retryable: false }
+        Self { code: code.into(), message: message.into(), retryable: false, retry_after: None }
     }
 
     /// A failure that another attempt may mend.
     pub fn retryable(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { code: code.into(), message: message.into(), retryable: true }
+        Self { code: code.into(), message: message.into(), retryable: true, retry_after: None }
+    }
+
+    /// The failure, mended not before this has passed.
+    #[must_use]
+    pub fn after(self, pause: Duration) -> Self {
+        Self { retry_after: Some(pause), ..self }
     }
 
     /// The failure with texts that can be kept.
@@ -99,6 +135,7 @@ impl Failure {
     pub fn cleaned(mut self) -> Self {
         text::clean(&mut self.code, limits::NAME);
         text::clean(&mut self.message, limits::MESSAGE);
+        self.retry_after = None;
         self
     }
 }
@@ -178,7 +215,15 @@ impl Record {
                 EntryStatus::Succeeded(payload.checked(what)?)
             }
             EntryStatus::Failed(failure) => EntryStatus::Failed(failure.cleaned()),
+            EntryStatus::Opened(opening) => EntryStatus::Opened(opening.checked(&self.key)?),
+            EntryStatus::Steered(_) => {
+                let key = &self.key;
+                return Err(Error::invalid(format!("entry `{key}`: a worker does not steer")));
+            }
         };
+        if self.kind == EntryKind::Steering || self.key.is_reserved() {
+            return Err(Error::invalid(format!("entry `{}` is not a worker's to write", self.key)));
+        }
         if let Some(usage) = &self.usage {
             text::check(format!("the model of entry `{}`", self.key), &usage.model, limits::NAME)?;
         }
@@ -186,6 +231,32 @@ impl Record {
             return Err(Error::invalid(format!("entry `{}`: attempts count from 1", self.key)));
         }
         Ok(Self { status, ..self })
+    }
+}
+
+impl Record {
+    /// What is written when somebody intervenes; it will stand in place `seq`.
+    pub(crate) fn steered(steer: Steer, steering: Steering, seq: u64) -> Self {
+        Self::given(steering::key(steer, seq), EntryStatus::Steered(steering))
+    }
+
+    /// A failed step is to be executed again.
+    pub(crate) fn again(key: Key) -> Self {
+        let status = EntryStatus::Opened(Opening::Again);
+        Self { kind: EntryKind::Step, ..Self::given(key, status) }
+    }
+
+    /// The result that somebody gave a step.
+    pub(crate) fn given(key: Key, status: EntryStatus) -> Self {
+        Self {
+            key,
+            kind: EntryKind::Steering,
+            status,
+            input: None,
+            attempt: 1,
+            duration: Duration::ZERO,
+            usage: None,
+        }
     }
 }
 

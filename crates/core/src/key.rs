@@ -29,6 +29,23 @@ impl Key {
         &self.0
     }
 
+    /// A key of the system's own making, which is known to fit the grammar.
+    pub(crate) fn reserved(text: &str) -> Self {
+        debug_assert!(text.split('/').all(is_segment), "{text} is not a key");
+        Self(text.into())
+    }
+
+    /// Whether this is the key of an entry of the system's own, such as a cancel.
+    pub fn is_reserved(&self) -> bool {
+        self.0.starts_with(crate::steering::RESERVED)
+    }
+
+    /// The last segment without its ordinal: what the code called it.
+    pub fn name(&self) -> &str {
+        let segment = self.0.rsplit('/').next().unwrap_or_default();
+        segment.split('#').next().unwrap_or_default()
+    }
+
     /// The path of scopes above the name, without the last `/`; empty at the top.
     pub fn scope(&self) -> &str {
         self.0.rsplit_once('/').map_or("", |(scope, _)| scope)
@@ -87,6 +104,13 @@ pub fn is_part(text: &str) -> bool {
 
 /// A part that user code named: ordinals are the engine's to give.
 fn check_part(part: &str) -> Result<(), Error> {
+    if part.starts_with(crate::steering::RESERVED) {
+        return Err(Error::invalid(format!(
+            "`{}` cannot name a step or scope: names that begin with `{}` are the system's own",
+            part.escape_debug().take(64).collect::<String>(),
+            crate::steering::RESERVED
+        )));
+    }
     if is_part(part) {
         return Ok(());
     }
@@ -181,5 +205,6 @@ mod tests {
         assert!("x".repeat(limits::KEY + 1).parse::<Key>().is_err());
         assert!(Scope::root().key("a#1", 0).is_err(), "ordinals are the engine's to give");
         assert!(Scope::root().child("a//b", 0).is_err());
+        assert!(Scope::root().key("tenure:cancel", 0).is_err(), "the system's own");
     }
 }

@@ -61,6 +61,27 @@ pub const MAX_ATTEMPTS: u32 = 50;
 /// The pause before a run that lost its lease without progress twice is offered again; it doubles
 /// with each further loss.
 pub const STALL_BACKOFF: Duration = Duration::from_secs(1);
+/// Bytes of an interrupt's title: a line.
+pub const TITLE: usize = 512;
+/// Bytes of the JSON Schema of an answer: a form, not a catalogue.
+pub const SCHEMA: usize = 64 << 10;
+/// How deep runs may call runs. An agent that calls itself is stopped here, not by the bill.
+pub const DEPTH: u32 = 16;
+/// Priorities of runs: 0 unless said otherwise, higher ones first. Few, because the queue is read
+/// level by level.
+pub const PRIORITIES: std::ops::RangeInclusive<i32> = -9..=9;
+/// Keys of waits that a parked run names, for people.
+pub const WAIT_KEYS: usize = 16;
+/// Tenants in one poll.
+pub const TENANTS: usize = 64;
+/// How long a pool may be without a poll before people are told that it has no worker.
+pub const POOL_SILENCE: Duration = Duration::from_secs(30);
+/// How far things are counted for people.
+pub const COUNT: u64 = 1_000;
+/// How long a message between runs waits before it is tried again.
+pub const MESSAGE_RETRY: Duration = Duration::from_secs(10);
+/// The longest pause before a run is tried again.
+pub const RETRY_BACKOFF: Duration = Duration::from_hours(24);
 /// Bytes of an id that a caller gives a request, such as a signal's.
 pub const REQUEST_ID: usize = 256;
 /// Signals that one run may be sent: its inbox is read from the start after each takeover.

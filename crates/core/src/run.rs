@@ -2,14 +2,17 @@
 //!
 //! ```text
 //!  create ──► queued ──lease──► running ──commit──► succeeded
-//!               ▲ ▲                │  │ └─────────► failed
-//!               │ └─expire/release─┘  │
-//!               └──deliver── waiting ◄┘             cancelled ◄── cancel (at once unless running)
+//!    │          ▲ ▲                │  │ └─────────► failed ◄── expire (a deadline, too many losses)
+//!    │          │ └─expire/release─┘  │
+//!    └─(turn)─► └─deliver, resolve, ──┤
+//!     waiting      admit, resume,  waiting ◄─ pause   cancelled ◄── cancel (at once unless running)
+//!                  retry, patch
 //! ```
 //!
 //! One file per command. Each is a plain function `Run × command × now →` [`Transition`]; it reads
 //! no clock and writes nothing. The table *state × command* is `core/tests/rules/matrix.rs`.
 
+mod admit;
 mod beat;
 mod cancel;
 mod commit;
@@ -17,22 +20,31 @@ mod create;
 mod deliver;
 mod expire;
 mod lease;
+mod patch;
+mod pause;
+mod prioritize;
+mod resolve;
+mod resume;
 mod retry;
 mod withdraw;
 
 use std::fmt;
+use std::time::Duration;
 
 pub use commit::{Commit, Committed, Outcome};
-pub use create::NewRun;
-pub use deliver::InboxItem;
+pub use create::{Concurrency, NewRun, Policy};
+pub use deliver::{InboxItem, Topic};
 
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::{AgentId, LeaseId, RunId, TenantId};
-use crate::journal::{Failure, Usage};
+use crate::journal::{Entry, Failure, Record, Usage};
+use crate::key::Key;
 use crate::lease::Lease;
+use crate::message::Message;
 use crate::name::Name;
 use crate::payload::Payload;
+use crate::steering::{Steer, Steering};
 use crate::time::Timestamp;
 use crate::transition::{Effect, Transition};
 
@@ -60,8 +72,8 @@ pub struct Run {
     pub inbox: u64,
     /// Digest of the last commit that was applied, to recognise its repetition (FIRST-WINS).
     pub last_commit: Option<Digest>,
-    /// A cancel that its owner has not answered yet.
-    pub cancel: Option<CancelRequest>,
+    /// What was asked of its owner and not answered yet.
+    pub request: Option<Request>,
     /// Leases that were taken up, without those that were given back: released, or parked.
     pub attempts: u32,
     /// After how many of them a run that loses its worker, or fails, is not tried again.
@@ -70,6 +82,30 @@ pub struct Run {
     pub stalled: u32,
     /// Offers in a row that nobody took up.
     pub offers: u32,
+    /// What happens when it fails in a way that another attempt may mend…
+    pub retry: RetryPolicy,
+    /// …and how often that has happened.
+    pub retried: u32,
+    /// Its place in the queue: higher ones first, 0 unless said otherwise.
+    pub priority: i32,
+    /// Before when no worker may have it.
+    pub start_at: Timestamp,
+    /// When it fails unless it has ended.
+    pub deadline: Option<Timestamp>,
+    /// One run at a time has its turn among those with this key.
+    pub concurrency: Option<String>,
+    /// The run that called it, if one did.
+    pub parent: Option<Parent>,
+    /// How many runs are above it.
+    pub depth: u32,
+    /// How many runs it has called that are to end when it does.
+    pub children: u32,
+    /// How many of its questions are open.
+    pub interrupts: u32,
+    /// How many messages it has caused: the number of the last one.
+    pub posted: u64,
+    /// The run whose journal it only checks: nothing is executed, and nothing recorded.
+    pub check: Option<RunId>,
     /// Sum over the entries, made here so that a replay cannot count twice.
     pub usage: Usage,
     /// Grows with every write of the row.
@@ -114,8 +150,8 @@ pub enum RunState {
     },
     /// Ended because somebody asked for it.
     Cancelled {
-        /// What they said.
-        reason: String,
+        /// Who, and why.
+        by: Steering,
         /// When.
         at: Timestamp,
     },
@@ -129,18 +165,62 @@ pub enum WaitReason {
         /// And no longer than until then, if it sleeps: it has a row in its pool's queue for that
         /// moment, and whoever leases it ends the wait. There is no other timer.
         until: Option<Timestamp>,
+        /// Which waits of its code are open, for people; not all if there are many.
+        on: Vec<Key>,
     },
     /// A person's decision, because it cannot go on by itself: its code no longer fits its journal.
     Blocked(Failure),
+    /// Somebody to resume it.
+    Paused(Steering),
+    /// The end of the other run that has the turn of its concurrency key.
+    Turn,
 }
 
-/// A cancel that has been asked for and not yet happened.
+/// What has been asked of a run's owner and not yet happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CancelRequest {
-    /// What the caller said.
-    pub reason: String,
-    /// When the run is ended by force.
-    pub force_at: Timestamp,
+pub enum Request {
+    /// To end.
+    Cancel {
+        /// Who asks, and why.
+        by: Steering,
+        /// When the run is ended by force.
+        force_at: Timestamp,
+    },
+    /// To give the run back at its next step, to rest.
+    Pause {
+        /// Who asks, and why.
+        by: Steering,
+    },
+}
+
+/// What happens when a run fails in a way that another attempt may mend.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RetryPolicy {
+    /// How often it is tried again; 0 for never.
+    pub limit: u32,
+    /// The pause before the first time; it doubles with each.
+    pub backoff: Duration,
+    /// The longest pause.
+    pub max_backoff: Duration,
+}
+
+impl RetryPolicy {
+    /// The pause before the next attempt of a run that was tried again so often, if it has one.
+    pub fn pause(&self, retried: u32) -> Option<Duration> {
+        let doubled = self.backoff.saturating_mul(1u32.checked_shl(retried).unwrap_or(u32::MAX));
+        (retried < self.limit).then(|| doubled.min(self.max_backoff.max(self.backoff)))
+    }
+}
+
+/// The run that called a run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Parent {
+    /// The caller.
+    pub run: RunId,
+    /// The entry of its journal that opened the call.
+    pub key: Key,
+    /// Whether the called run goes on when its caller ends.
+    pub detached: bool,
 }
 
 /// The states without their data, for filters and tables.
@@ -220,6 +300,21 @@ impl RunState {
     pub const fn is_terminal(&self) -> bool {
         self.name().is_terminal()
     }
+
+    /// The state in a few words: a waiting run is more than that to people.
+    pub const fn describe(&self) -> &'static str {
+        match self {
+            Self::Waiting { reason: WaitReason::Inbox { .. } } => "waiting",
+            Self::Waiting { reason: WaitReason::Blocked(_) } => "blocked",
+            Self::Waiting { reason: WaitReason::Paused(_) } => "paused",
+            Self::Waiting { reason: WaitReason::Turn } => "waiting for its turn",
+            Self::Queued { .. }
+            | Self::Running { .. }
+            | Self::Succeeded { .. }
+            | Self::Failed { .. }
+            | Self::Cancelled { .. } => self.name().as_str(),
+        }
+    }
 }
 
 impl Run {
@@ -228,9 +323,11 @@ impl Run {
     pub const fn ready_at(&self) -> Option<Timestamp> {
         match &self.state {
             RunState::Queued { ready_at } => Some(*ready_at),
-            RunState::Waiting { reason: WaitReason::Inbox { until } } => *until,
+            RunState::Waiting { reason: WaitReason::Inbox { until, .. } } => *until,
             RunState::Running { .. }
-            | RunState::Waiting { reason: WaitReason::Blocked(_) }
+            | RunState::Waiting {
+                reason: WaitReason::Blocked(_) | WaitReason::Paused(_) | WaitReason::Turn,
+            }
             | RunState::Succeeded { .. }
             | RunState::Failed { .. }
             | RunState::Cancelled { .. } => None,
@@ -274,20 +371,109 @@ impl Run {
         self.to_rest(RunState::Queued { ready_at }, now)
     }
 
-    /// The transition into a state without an owner.
+    /// The transition into a state without an owner. What was asked of the owner goes on record,
+    /// and a run that was going to rest or come back is paused if that was asked.
     fn to_rest(&self, state: RunState, now: Timestamp) -> Transition {
         let mut after = self.without_owner(state);
-        if after.state.is_terminal() {
-            after.cancel = None;
+        let mut effects = Vec::with_capacity(4);
+        match after.request.take() {
+            None => {}
+            Some(Request::Cancel { by, .. }) => after.steer(Steer::Cancel, by, now, &mut effects),
+            Some(Request::Pause { by }) => {
+                if after.may_pause() {
+                    after.state = RunState::Waiting { reason: WaitReason::Paused(by.clone()) };
+                }
+                after.steer(Steer::Pause, by, now, &mut effects);
+            }
         }
-        let mut effects = Vec::with_capacity(3);
         if self.ready_at().is_some() {
             effects.push(Effect::Dequeue);
         }
         if let Some(ready_at) = after.ready_at() {
             effects.push(Effect::Enqueue { ready_at });
         }
+        after.close(now, &mut effects);
         effects.push(Effect::WakeWatchers);
         Transition::of(self, after, effects, now)
     }
+
+    /// Whether the run is where a pause can hold it.
+    const fn may_pause(&self) -> bool {
+        matches!(
+            self.state,
+            RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Inbox { .. } }
+        )
+    }
+
+    /// Ends the run by somebody's wish, and says so in its journal.
+    fn cancelled(&self, by: Steering, now: Timestamp) -> Transition {
+        let request = Request::Cancel { by: by.clone(), force_at: now };
+        let asked = Self { request: Some(request), ..self.clone() };
+        asked.to_rest(RunState::Cancelled { by, at: now }, now)
+    }
+
+    /// Appends what somebody did. Only where the run has no owner, who alone writes otherwise.
+    fn steer(
+        &mut self,
+        steer: Steer,
+        steering: Steering,
+        now: Timestamp,
+        effects: &mut Vec<Effect>,
+    ) {
+        let record = Record::steered(steer, steering, self.next_seq);
+        effects.push(self.entry(record, now));
+    }
+
+    /// Appends a record.
+    fn entry(&mut self, record: Record, now: Timestamp) -> Effect {
+        let entry = Entry { seq: self.next_seq, epoch: self.epoch, at: now, record };
+        self.next_seq += 1;
+        Effect::Append(entry)
+    }
+
+    /// Causes something in another run.
+    fn post(&mut self, message: Message) -> Effect {
+        self.posted += 1;
+        Effect::Post { number: self.posted, message }
+    }
+
+    /// What the end of a run causes elsewhere.
+    fn close(&mut self, now: Timestamp, effects: &mut Vec<Effect>) {
+        let (result, why) = match &self.state {
+            RunState::Succeeded { output, .. } => (Ok(output.clone()), "succeeded"),
+            RunState::Failed { failure, .. } => (Err(failure.clone()), "failed"),
+            RunState::Cancelled { by, .. } => (Err(cancelled(by)), "was cancelled"),
+            RunState::Queued { .. } | RunState::Running { .. } | RunState::Waiting { .. } => return,
+        };
+        if self.interrupts > 0 {
+            self.interrupts = 0;
+            effects.push(Effect::CloseInterrupts { at: now });
+        }
+        if self.children > 0 {
+            let steering = Steering::system(format!("its caller {} {why}", self.id));
+            effects.push(self.post(Message::EndChildren { steering }));
+        }
+        if let Some(Parent { run, key, .. }) = self.parent.clone() {
+            effects.push(self.post(Message::Ended { parent: run, key, result }));
+        }
+        if let Some(key) = self.concurrency.clone() {
+            effects.push(self.post(Message::FreeTurn { key }));
+        }
+    }
+
+    /// What the run cannot be told in the state it is in.
+    fn refuse(&self, cannot: impl fmt::Display) -> Error {
+        Error::wrong_state(format!("{} is {} and {cannot}", self.id, self.state.describe()))
+    }
+}
+
+/// The failure that a caller sees of a run that was cancelled.
+fn cancelled(by: &Steering) -> Failure {
+    let message = match (&*by.actor, &*by.reason) {
+        ("", "") => "it was cancelled".to_owned(),
+        ("", reason) => format!("it was cancelled: {reason}"),
+        (actor, "") => format!("it was cancelled by {actor}"),
+        (actor, reason) => format!("it was cancelled by {actor}: {reason}"),
+    };
+    Failure::permanent("cancelled", message)
 }

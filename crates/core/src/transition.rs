@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::id::WorkerId;
+use crate::id::{InterruptId, WorkerId};
+use crate::interrupt::{Interrupt, InterruptState};
 use crate::journal::Entry;
+use crate::message::Message;
 use crate::payload::Payload;
 use crate::run::{InboxItem, Run};
 use crate::time::Timestamp;
@@ -35,6 +37,27 @@ pub enum Effect {
     Append(Entry),
     /// Put this into the run's inbox.
     Receive(InboxItem),
+    /// Ask a person or system.
+    OpenInterrupt(Box<Interrupt>),
+    /// An open interrupt of the run has come to this.
+    EndInterrupt {
+        /// Which.
+        id: InterruptId,
+        /// What became of it.
+        state: InterruptState,
+    },
+    /// The run has ended: its open interrupts are closed.
+    CloseInterrupts {
+        /// When.
+        at: Timestamp,
+    },
+    /// Cause something in another run.
+    Post {
+        /// Its place among the run's messages.
+        number: u64,
+        /// What.
+        message: Message,
+    },
     /// Put the run into its pool's queue, to be leased from `ready_at` on; tell the pool's pollers.
     Enqueue {
         /// When the first worker may have it.

@@ -4,13 +4,17 @@
 
 mod agents;
 mod common;
+mod inbox;
 mod runs;
+mod waits;
 mod workers;
 
 pub use agents::{agent, alias, artifact, targets, tenant, version};
 pub use common::{
-    duration, duration_in, entry, entry_in, failure, payload, payload_in, record, required,
+    duration, duration_if, duration_in, entry, entry_in, failure, failure_in, payload, payload_in,
 };
-pub use common::{record_in, timestamp, timestamp_in, usage};
-pub use runs::{run, states_in};
+pub use common::{record, record_in, required, timestamp, timestamp_in, usage};
+pub use inbox::{answer_in, interrupt};
+pub use runs::{concurrency_in, retry_in, run, states_in};
+pub use waits::{opening, opening_in, steering, steering_in};
 pub use workers::{commit_in, inbox_item, inbox_item_in, outcome_in};

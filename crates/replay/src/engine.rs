@@ -1,87 +1,38 @@
 //! The engine itself.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+mod history;
+mod inbox;
+mod waits;
+
+use std::collections::HashMap;
 use std::time::Duration;
 
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    Digest, Entry, EntryKind, EntryStatus, Error, Key, Name, Payload, Record, Result, Scope,
-    Timestamp, Usage,
+    Entry, EntryKind, EntryStatus, Error, Failure, Key, Name, Opening, Record, Result, Scope,
 };
 
-use crate::mismatch::{Mismatch, Side};
-
-/// What a run's code asks for.
-#[derive(Clone, Debug)]
-pub struct Command<'a> {
-    /// Where in the program.
-    pub scope: &'a Scope,
-    /// What it is called there; equals in one scope are told apart by order.
-    pub name: &'a str,
-    /// What kind of work.
-    pub kind: EntryKind,
-    /// Fingerprint of what it is given.
-    pub input: Option<Digest>,
-}
-
-/// What the engine says to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answer {
-    /// It has been done: this was the result.
-    Recorded(EntryStatus),
-    /// It has not: do it, then say how it ended with [`Engine::finish`].
-    Execute(Key),
-    /// What is waited for is here: append this record, then use its payload.
-    Arrived(Record),
-    /// What is waited for is not here. Ask again with [`Engine::poll_wait`] when the inbox moved.
-    Suspend(Key),
-    /// The journal has something else under this key. The run is blocked.
-    Mismatch(Box<Mismatch>),
-}
-
-/// What the engine says to a sleep. It ends when its time has passed since it was recorded, by the
-/// clock of the entry: nothing else has to be recorded, and another length in newer code is no harm.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Asleep {
-    /// It began then.
-    Since(Key, Timestamp),
-    /// It begins now: [`Engine::finish`] it and commit the record.
-    Begin(Key),
-    /// The journal has something else under this key. The run is blocked.
-    Mismatch(Box<Mismatch>),
-}
-
-/// How a step that the engine said to execute has ended.
-#[derive(Clone, Debug)]
-pub struct Finished {
-    /// Its result.
-    pub status: EntryStatus,
-    /// Which attempt gave it, counted from 1.
-    pub attempt: u32,
-    /// How long that attempt took.
-    pub duration: Duration,
-    /// What it consumed.
-    pub usage: Option<Usage>,
-}
+use crate::answer::{Again, Answer, Command, Finished};
+use crate::mismatch::Side;
+use history::{History, Recorded, State};
+use inbox::Inbox;
 
 /// A run's journal, and where its code stands in it.
 #[derive(Debug, Default)]
 pub struct Engine {
-    /// What the journal has and the code has not asked for yet.
-    recorded: HashMap<Key, Recorded>,
+    history: History,
+    inbox: Inbox,
     /// How often each name was used in each scope: the next ordinal. Scopes count by themselves, so
     /// that a scope and a step of one name do not disturb each other.
     used: HashMap<(Scope, String, Space), u32>,
     /// What is being executed.
-    in_flight: HashMap<Key, Side>,
+    in_flight: HashMap<Key, Task>,
+    /// What may have been executed, and must not be twice.
+    in_doubt: HashMap<Key, Task>,
     /// What is being waited for.
-    waiting: HashSet<Key>,
-    /// What has arrived and was not taken yet, by the signal's name, in order.
-    inbox: HashMap<Name, VecDeque<Payload>>,
-    /// How many inbox items were put in.
-    received: u64,
-    /// How many signals of each name the journal says were taken, less those put in and dropped.
-    taken: HashMap<String, u64>,
+    waiting: HashMap<Key, Waiting>,
+    /// Steps that may be executed again, and the failures that the code was given of them.
+    failed: Vec<(Key, Failure)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -90,19 +41,53 @@ enum Space {
     Scope,
 }
 
+/// A step that is being executed.
 #[derive(Debug)]
-struct Recorded {
-    at: Timestamp,
-    status: EntryStatus,
+struct Task {
     side: Side,
+    /// Whether it must not happen twice; the rest is for such steps alone.
+    once: bool,
+    /// The place of the entry that says that it was started last.
+    started: u64,
+    /// How many questions about it have been settled…
+    settled: u32,
+    /// …and how many were asked.
+    asked: u32,
+}
+
+impl Task {
+    fn new(side: Side, once: bool) -> Self {
+        Self { side, once, started: 0, settled: 0, asked: 0 }
+    }
+}
+
+/// Something that is being waited for.
+#[derive(Debug)]
+struct Waiting {
+    side: Side,
+    what: Event,
+}
+
+#[derive(Debug)]
+enum Event {
+    /// The next signal of this name.
+    Signal(Name),
+    /// What ends the wait with this very key.
+    End,
+    /// A moment; the engine has no clock.
+    Moment,
 }
 
 /// The name of the step that is a sleep.
 const SLEEP: &str = "sleep";
+/// What the names of waits for a signal start with.
+const SIGNAL: &str = "signal:";
+/// What the names of questions about a step in doubt start with.
+const DOUBT: &str = "doubt:";
 
 /// The name of the step that waits for a signal.
-fn signal_step(name: &str) -> String {
-    format!("signal:{name}")
+fn signal_step(name: &Name) -> String {
+    format!("{SIGNAL}{name}")
 }
 
 /// The name of a key's last segment without its ordinal.
@@ -112,50 +97,22 @@ fn step_name(key: &Key) -> &str {
 }
 
 impl Engine {
-    /// The engine for a run with this journal. A journal whose `seq` are not 1..n, or that has a
-    /// key twice, was not read whole or is damaged.
-    pub fn new(history: impl IntoIterator<Item = Entry>) -> Result<Self> {
-        let mut engine = Self::default();
-        for (place, entry) in history.into_iter().enumerate() {
-            if entry.seq != place as u64 + 1 {
-                let (seq, place) = (entry.seq, place + 1);
-                return Err(Error::internal(format!("entry {seq} stands in place {place}")));
-            }
-            engine.remember(entry.at, entry.record)?;
-        }
-        Ok(engine)
-    }
-
-    fn remember(&mut self, at: Timestamp, record: Record) -> Result<()> {
-        let Record { key, kind, status, input, .. } = record;
-        if kind == EntryKind::Wait {
-            *self.taken.entry(step_name(&key).to_owned()).or_default() += 1;
-        }
-        let recorded = Recorded { at, status, side: Side { kind, input } };
-        match self.recorded.insert(key.clone(), recorded) {
-            None => Ok(()),
-            Some(_) => Err(Error::internal(format!("entry `{key}` is in the journal twice"))),
-        }
+    /// The engine for a run with this journal. A journal whose `seq` are not 1..n, or that has more
+    /// than one result for a key, was not read whole or is damaged.
+    pub fn new(journal: impl IntoIterator<Item = Entry>) -> Result<Self> {
+        Ok(Self { history: History::read(journal)?, ..Self::default() })
     }
 
     /// Puts what arrived into the inbox, in order; items that were put in before are passed over.
     pub fn receive(&mut self, items: impl IntoIterator<Item = InboxItem>) {
         for item in items {
-            if item.number <= self.received {
-                continue;
-            }
-            self.received = item.number;
-            // Signals of one name are taken in order, so the journal need not say which it was.
-            match self.taken.get_mut(&signal_step(item.name.as_str())) {
-                Some(taken) if *taken > 0 => *taken -= 1,
-                _ => self.inbox.entry(item.name).or_default().push_back(item.payload),
-            }
+            self.inbox.receive(item, &mut self.history);
         }
     }
 
     /// How many inbox items the engine has seen.
     pub fn received(&self) -> u64 {
-        self.received
+        self.inbox.received()
     }
 
     /// Opens a scope in `parent`. Each call is a scope of its own, also under the same name.
@@ -166,90 +123,139 @@ impl Engine {
 
     /// Answers a step.
     pub fn step(&mut self, command: &Command<'_>) -> Result<Answer> {
-        let ordinal = self.next_ordinal(command.scope, command.name, Space::Step);
-        let key = command.scope.key(command.name, ordinal)?;
-        let side = Side { kind: command.kind, input: command.input };
-        if let Some(answer) = self.take_recorded(&key, &side) {
-            return Ok(answer);
-        }
-        self.in_flight.insert(key.clone(), side);
-        Ok(Answer::Execute(key))
+        self.answer(command, false)
     }
 
-    /// Answers a wait for the next signal of this name.
-    pub fn wait(&mut self, scope: &Scope, signal: &Name) -> Result<Answer> {
-        let name = signal_step(signal.as_str());
-        let ordinal = self.next_ordinal(scope, &name, Space::Step);
-        let key = scope.key(&name, ordinal)?;
-        let side = Side { kind: EntryKind::Wait, input: None };
-        if let Some(answer) = self.take_recorded(&key, &side) {
-            return Ok(answer);
-        }
-        self.waiting.insert(key.clone());
-        Ok(self.poll_wait(&key, signal))
+    /// Answers a step that must not happen twice. Append what [`start`](Self::start) makes of it
+    /// before it is executed: found again without a result it is in doubt.
+    pub fn step_once(&mut self, command: &Command<'_>) -> Result<Answer> {
+        self.answer(command, true)
     }
 
-    /// Answers a wait that was told to suspend, again.
-    pub fn poll_wait(&mut self, key: &Key, signal: &Name) -> Answer {
-        let Some(payload) = self.inbox.get_mut(signal).and_then(VecDeque::pop_front) else {
-            return Answer::Suspend(key.clone());
+    fn answer(&mut self, command: &Command<'_>, once: bool) -> Result<Answer> {
+        let (key, side) = self.ask(command)?;
+        let found = match self.history.take(&key, &side) {
+            Ok(found) => found,
+            Err(mismatch) => return Ok(Answer::Mismatch(mismatch)),
         };
-        self.waiting.remove(key);
-        Answer::Arrived(Record {
-            key: key.clone(),
-            kind: EntryKind::Wait,
-            status: EntryStatus::Succeeded(payload),
-            input: None,
-            attempt: 1,
-            duration: Duration::ZERO,
-            usage: None,
+        let mut task = Task::new(side, once);
+        Ok(match found {
+            Some(Recorded { state: State::Ended(status), .. }) => {
+                self.tell(&key, once, &status);
+                Answer::Recorded(status)
+            }
+            Some(Recorded { state: State::Open, seq, .. }) if once => {
+                task.started = seq;
+                self.in_doubt.insert(key.clone(), task);
+                Answer::InDoubt(key)
+            }
+            Some(Recorded { state: State::Again { attempt, pause }, at, .. }) if attempt > 1 => {
+                self.in_flight.insert(key.clone(), task);
+                Answer::Again(key, Again { attempt, pause, since: at })
+            }
+            // Code that no longer says `once` says that a repetition does no harm.
+            Some(Recorded { state: State::Open | State::Again { .. }, .. }) | None => {
+                self.in_flight.insert(key.clone(), task);
+                Answer::Execute(key)
+            }
         })
     }
 
-    /// Answers a sleep. While it lasts, say so with [`Engine::wait_on`].
-    pub fn sleep(&mut self, scope: &Scope) -> Result<Asleep> {
-        let ordinal = self.next_ordinal(scope, SLEEP, Space::Step);
-        let key = scope.key(SLEEP, ordinal)?;
-        let found = Side { kind: EntryKind::Wait, input: None };
-        let Some(Recorded { at, side, .. }) = self.recorded.remove(&key) else {
-            self.in_flight.insert(key.clone(), found);
-            return Ok(Asleep::Begin(key));
-        };
-        if side == found {
-            return Ok(Asleep::Since(key, at));
-        }
-        Ok(Asleep::Mismatch(Box::new(Mismatch { key, expected: side, found })))
+    /// The record that says that a step which must not happen twice is started; once more if a
+    /// doubt about it was settled so.
+    pub fn start(&mut self, key: &Key) -> Result<Record> {
+        self.go_on(key);
+        let task = self.in_flight.get_mut(key).ok_or_else(|| not_in_flight(key))?;
+        task.settled = task.asked;
+        // Wherever that will be, what was recorded so far stands before it.
+        task.started = u64::MAX;
+        Ok(record(key, &task.side, EntryStatus::Opened(Opening::Started)))
     }
 
     /// The code can only go on when what this key stands for has happened. Ended by
-    /// [`Engine::abandon`].
+    /// [`go_on`](Self::go_on) or [`abandon`](Self::abandon).
     pub fn wait_on(&mut self, key: Key) {
-        self.waiting.insert(key);
+        let moment = Side { kind: EntryKind::Wait, input: None };
+        let side = self.in_flight.remove(&key).map_or(moment, |task| task.side);
+        self.waiting.entry(key).or_insert(Waiting { side, what: Event::Moment });
     }
 
-    /// The record of a step that was executed. Commit it; only then may the code see its result.
+    /// A step that the code waited with, or that was in doubt, is being executed after all.
+    pub fn go_on(&mut self, key: &Key) {
+        let waited = |engine: &mut Self| Some(Task::new(engine.waiting.remove(key)?.side, false));
+        if let Some(task) = self.in_doubt.remove(key).or_else(|| waited(self)) {
+            self.in_flight.insert(key.clone(), task);
+        }
+    }
+
+    /// The record of a step that was executed, or of one in doubt of which is known how it ended.
+    /// Commit it; only then may the code see its result.
     pub fn finish(&mut self, key: &Key, finished: Finished) -> Result<Record> {
-        let Some(Side { kind, input }) = self.in_flight.remove(key) else {
-            return Err(Error::internal(format!("`{key}` is not in flight")));
+        let task = self.in_flight.remove(key).or_else(|| self.in_doubt.remove(key));
+        let task = task.ok_or_else(|| not_in_flight(key))?;
+        self.tell(key, task.once, &finished.status);
+        Ok(finished.of(key, &task.side))
+    }
+
+    /// The records of an attempt that failed and is followed by another one after this pause: both
+    /// go into one commit. The step stays in flight.
+    pub fn again(&mut self, key: &Key, failed: Finished, pause: Duration) -> Result<[Record; 2]> {
+        let task = self.in_flight.get(key).ok_or_else(|| not_in_flight(key))?;
+        let next = Finished {
+            status: EntryStatus::Opened(Opening::Again),
+            attempt: failed.attempt.saturating_add(1),
+            duration: pause,
+            usage: None,
         };
-        let Finished { status, attempt, duration, usage } = finished;
-        Ok(Record { key: key.clone(), kind, status, input, attempt, duration, usage })
+        Ok([failed.of(key, &task.side), next.of(key, &task.side)])
+    }
+
+    /// Remembers which steps the code was given a failure of.
+    fn tell(&mut self, key: &Key, once: bool, status: &EntryStatus) {
+        if let (EntryStatus::Failed(failure), false) = (status, once) {
+            self.failed.push((key.clone(), failure.clone()));
+        }
+    }
+
+    /// The steps that have failed so, as far as the code was told, and may be executed again.
+    pub fn failed_with(&self, failure: &Failure) -> Vec<Key> {
+        let same = self.failed.iter().filter(|(_, given)| given == failure);
+        same.map(|(key, _)| key.clone()).collect()
     }
 
     /// The code has let go of a step or wait without its result. Nothing if it has ended.
     pub fn abandon(&mut self, key: &Key) {
         self.in_flight.remove(key);
+        self.in_doubt.remove(key);
         self.waiting.remove(key);
     }
 
     /// Whether the code can only go on when something arrives: it waits, and nothing is in flight.
+    /// The engine does not know what has been committed: nobody parks while a record is on its way.
     pub fn is_parked(&self) -> bool {
         self.in_flight.is_empty() && !self.waiting.is_empty()
     }
 
-    /// How many entries the code has not asked for: those of removed steps, at the end of a run.
+    /// What the code waits for, in the order of the keys.
+    pub fn waits(&self) -> Vec<Key> {
+        let mut keys: Vec<Key> = self.waiting.keys().cloned().collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    /// How many keys the code has not asked for: those of removed steps, at the end of a run.
     pub fn unused(&self) -> usize {
-        self.recorded.len()
+        self.history.unused()
+    }
+
+    /// The key of what is asked for next, and what that is.
+    fn ask(&mut self, command: &Command<'_>) -> Result<(Key, Side)> {
+        let Command { scope, name, kind, input } = *command;
+        if name.starts_with(DOUBT) {
+            return Err(taken(name));
+        }
+        let ordinal = self.next_ordinal(scope, name, Space::Step);
+        Ok((scope.key(name, ordinal)?, Side { kind, input }))
     }
 
     fn next_ordinal(&mut self, scope: &Scope, name: &str, space: Space) -> u32 {
@@ -258,15 +264,27 @@ impl Engine {
         *next += 1;
         ordinal
     }
+}
 
-    /// What the journal has under this key. Each key is asked for once, so the entry is given away:
-    /// a long replay does not hold payloads that were used.
-    fn take_recorded(&mut self, key: &Key, found: &Side) -> Option<Answer> {
-        let Recorded { status, side, .. } = self.recorded.remove(key)?;
-        if side == *found {
-            return Some(Answer::Recorded(status));
-        }
-        let (key, found) = (key.clone(), found.clone());
-        Some(Answer::Mismatch(Box::new(Mismatch { key, expected: side, found })))
+impl Finished {
+    fn of(self, key: &Key, side: &Side) -> Record {
+        let Self { status, attempt, duration, usage } = self;
+        let Side { kind, input } = *side;
+        Record { key: key.clone(), kind, status, input, attempt, duration, usage }
     }
+}
+
+/// A record of something that took no time.
+fn record(key: &Key, side: &Side, status: EntryStatus) -> Record {
+    Finished { status, attempt: 1, duration: Duration::ZERO, usage: None }.of(key, side)
+}
+
+fn not_in_flight(key: &Key) -> Error {
+    Error::internal(format!("`{key}` is not in flight"))
+}
+
+fn taken(name: &str) -> Error {
+    Error::invalid(format!(
+        "`{name}` cannot be a name here: sleeps, waits for signals and doubts are called so"
+    ))
 }

@@ -8,9 +8,12 @@ use tenure_proto::{status, v1};
 use tonic::Status;
 use tonic::transport::{Channel, Endpoint};
 use v1::agent_service_client::AgentServiceClient;
+use v1::inbox_service_client::InboxServiceClient;
 use v1::run_service_client::RunServiceClient;
 use v1::tenant_service_client::TenantServiceClient;
 use v1::worker_service_client::WorkerServiceClient;
+
+use crate::entropy;
 
 /// A connection to one control plane, speaking for one tenant. Cloning is cheap and shares it.
 #[derive(Clone, Debug)]
@@ -56,6 +59,12 @@ impl Client {
         Self { channel: self.endpoint.connect_lazy(), ..self.clone() }
     }
 
+    /// The same client over the same connection, for another tenant.
+    #[must_use]
+    pub fn for_tenant(&self, tenant: Name) -> Self {
+        Self { tenant, ..self.clone() }
+    }
+
     /// The tenant that this client speaks for.
     pub fn tenant(&self) -> &Name {
         &self.tenant
@@ -74,6 +83,12 @@ impl Client {
     /// Calls about runs, journals and artifacts.
     pub fn runs(&self) -> RunServiceClient<Channel> {
         RunServiceClient::new(self.channel.clone()).max_decoding_message_size(limits::GRPC_MESSAGE)
+    }
+
+    /// Calls about interrupts: what runs ask, and the answers.
+    pub fn inbox(&self) -> InboxServiceClient<Channel> {
+        InboxServiceClient::new(self.channel.clone())
+            .max_decoding_message_size(limits::GRPC_MESSAGE)
     }
 
     /// The worker protocol, for those who write a worker runtime of their own.
@@ -107,5 +122,5 @@ impl Client {
 
 /// Half to all of `pause`, so that those who failed together do not come back together.
 pub(crate) fn jittered(pause: Duration) -> Duration {
-    pause.mul_f64(0.5 + fastrand::f64() / 2.0)
+    pause.mul_f64(0.5 + entropy::chance() / 2.0)
 }

@@ -1,21 +1,24 @@
 //! The context: through which a run's code does everything that must happen once.
 
+mod waits;
+
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::join_all;
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenure_core::{
-    ArtifactId, Digest, EntryKind, EntryStatus, Key, Name, Payload, Record, RunId, Scope, Timestamp,
-};
-use tenure_replay::{Answer, Asleep, Finished};
+use tenure_core::{ArtifactId, Digest, EntryKind, Name, RunId, Scope, Timestamp};
 
+use crate::call::Call;
 use crate::entropy;
-use crate::step::{Retry, Step, decode};
+use crate::interrupt::{Approval, Interrupt};
+use crate::step::{Retry, Step};
 use crate::stop::Stop;
 use crate::worker::leased::Leased;
+
+pub use waits::TIMED_OUT;
 
 /// A run as its code sees it, at one place of the program. Cloning is cheap.
 #[derive(Clone)]
@@ -77,8 +80,28 @@ impl Context {
 
     /// Describes a step called `name` (of `A-Z a-z 0-9 . _ - :`) at this place. Steps of one name
     /// in one scope are told apart by the order in which they are run.
-    pub fn step(&self, name: &str) -> Step {
+    pub fn step<'r>(&self, name: &str) -> Step<'r> {
         Step::new(self.clone(), name)
+    }
+
+    /// Describes a question to a person or system, called `name` like a step.
+    pub fn interrupt(&self, name: &str) -> Interrupt {
+        Interrupt::new(self.clone(), name)
+    }
+
+    /// Asks whether `name` may be done with these arguments, in an interrupt called `approve:NAME`,
+    /// and waits for the answer. Whoever answers may change the arguments: use those that come back.
+    pub async fn approve<T>(&self, name: &str, arguments: &T) -> Result<Approval<T>, Stop>
+    where
+        T: Serialize + DeserializeOwned,
+    {
+        let interrupt = self.interrupt(&format!("approve:{name}"));
+        interrupt.title(format!("May `{name}` go on?")).payload(arguments).approval().await
+    }
+
+    /// Describes a call of another agent with this input.
+    pub fn call<I: Serialize + ?Sized>(&self, agent: &str, input: &I) -> Call {
+        Call::new(self.clone(), agent, input)
     }
 
     /// A place of its own below this one: what is done there has keys that start with `name`,
@@ -107,71 +130,10 @@ impl Context {
 
     async fn marker<T>(&self, name: &str, value: impl Fn() -> T) -> Result<T, Stop>
     where
-        T: Serialize + serde::de::DeserializeOwned,
+        T: Serialize + DeserializeOwned,
     {
         let work = |_| std::future::ready(Ok(value()));
         self.step(name).kind(EntryKind::Marker).retry(Retry::NONE).run(work).await
-    }
-
-    /// Sleeps for this long, counted from the first time that the code came here, by the database's
-    /// clock. While nothing else is in flight the run is parked and costs nothing, for years if it
-    /// has to; a crash or deploy in between changes nothing.
-    pub async fn sleep(&self, length: Duration) -> Result<(), Stop> {
-        let asleep = self.leased.engine().sleep(&self.scope)?;
-        let (key, left) = match asleep {
-            Asleep::Since(key, began) => (key, length.saturating_sub(self.leased.age(began))),
-            Asleep::Begin(key) => {
-                self.leased.append(self.fall_asleep(&key, length)?).await?;
-                (key, length)
-            }
-            Asleep::Mismatch(mismatch) => return Err(Stop::Blocked((*mismatch).into())),
-        };
-        self.leased.sleep(key, left).await;
-        Ok(())
-    }
-
-    /// The record that a sleep begins with: its own time is all that counts, the length is for
-    /// people who read the journal.
-    fn fall_asleep(&self, key: &Key, length: Duration) -> Result<Record, Stop> {
-        let length = serde_json::to_vec(&length.as_secs_f64())?;
-        let finished = Finished {
-            status: EntryStatus::Succeeded(Payload::json(length)),
-            attempt: 1,
-            duration: Duration::ZERO,
-            usage: None,
-        };
-        Ok(self.leased.engine().finish(key, finished)?)
-    }
-
-    /// Waits for the next signal of this name and gives what it brings. While nothing else is in
-    /// flight the run is parked and costs nothing; its code runs again when the signal is there.
-    pub async fn wait_for(&self, signal: &Name) -> Result<Payload, Stop> {
-        let mut inbox = self.leased.inbox();
-        let mut answer = self.leased.engine().wait(&self.scope, signal)?;
-        let mut waiting = None;
-        loop {
-            match answer {
-                Answer::Recorded(EntryStatus::Succeeded(payload)) => {
-                    return Ok(payload);
-                }
-                Answer::Recorded(failed) => {
-                    return decode::<()>("wait", failed).map(|()| Payload::default());
-                }
-                Answer::Mismatch(mismatch) => return Err(Stop::Blocked((*mismatch).into())),
-                Answer::Arrived(record) => {
-                    self.leased.append(record.clone()).await?;
-                    answer = Answer::Recorded(record.status);
-                }
-                Answer::Suspend(key) => {
-                    waiting.get_or_insert_with(|| self.leased.in_flight(&key));
-                    inbox.changed().await?;
-                    answer = self.leased.engine().poll_wait(&key, signal);
-                }
-                Answer::Execute(_) => {
-                    return Err(Stop::failed("internal", "a wait was answered as a step"));
-                }
-            }
-        }
     }
 
     /// Writes an artifact of the run, once. `name` is of `A-Z a-z 0-9 . _ - :`, unique in the run.

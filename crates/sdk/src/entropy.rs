@@ -20,3 +20,8 @@ pub(crate) fn now() -> Timestamp {
 pub(crate) fn random() -> u64 {
     fastrand::u64(..)
 }
+
+/// A number of 0 to 1, for what is left to chance.
+pub(crate) fn chance() -> f64 {
+    fastrand::f64()
+}

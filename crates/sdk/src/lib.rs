@@ -25,19 +25,25 @@
 //! context's. Branches that run at the same time ([`join`]) each work in a scope of their own.
 #![warn(missing_docs)]
 
+mod call;
 mod client;
 mod context;
 mod entropy;
+mod interrupt;
+mod payload;
 mod step;
 mod stop;
 pub mod worker;
 
+pub use call::Call;
 pub use client::{Client, error};
-pub use context::{ArtifactRef, Context, join};
-pub use step::{Attempt, Retry, Step};
+pub use context::{ArtifactRef, Context, TIMED_OUT, join};
+pub use interrupt::{Answer, Approval, Interrupt};
+pub use step::{Attempt, IN_DOUBT, Reconciled, Retry, Step, TIMEOUT};
 pub use stop::Stop;
 pub use tenure_core::{
-    EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, RunId, Timestamp, Usage, limits,
+    Decision, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, QuestionKind, RunId,
+    Timestamp, Usage, limits,
 };
 /// The messages of the wire, for what the typed calls do not cover.
 pub use tenure_proto::v1;

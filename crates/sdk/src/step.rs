@@ -1,51 +1,37 @@
 //! A step: work whose result is recorded once.
 
+mod once;
+mod retry;
+
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::{Digest, EntryKind, EntryStatus, Failure, Key, Payload, Usage};
 use tenure_replay::{Answer, Command, Finished};
 
-use crate::client::jittered;
 use crate::context::Context;
+use crate::entropy;
+use crate::payload;
 use crate::stop::Stop;
 
-/// How often a step may try before its failure is recorded. Only failures that say they are
-/// retryable are tried again.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retry {
-    /// Attempts in all, at least 1.
-    pub attempts: u32,
-    /// The pause after the first attempt; it doubles.
-    pub backoff: Duration,
-    /// The longest pause.
-    pub max_backoff: Duration,
-}
+use once::Reconcile;
+pub use once::{IN_DOUBT, Reconciled};
+pub use retry::Retry;
 
-impl Default for Retry {
-    /// Three attempts, pausing a second and then two.
-    fn default() -> Self {
-        Self { attempts: 3, backoff: Duration::from_secs(1), max_backoff: Duration::from_mins(1) }
-    }
-}
-
-impl Retry {
-    /// One attempt.
-    pub const NONE: Self =
-        Self { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO };
-
-    fn pause(&self, attempt: u32) -> Duration {
-        let doubled = self.backoff.saturating_mul(1 << (attempt - 1).min(30));
-        jittered(doubled.min(self.max_backoff))
-    }
-}
+/// The code of the failure of an attempt that took too long.
+pub const TIMEOUT: &str = "timeout";
+/// A pause between two attempts that is longer than this is recorded, so that the run can be parked
+/// meanwhile.
+const LONG_PAUSE: Duration = Duration::from_secs(5);
 
 /// What a step's work is told.
 #[derive(Clone, Debug)]
 pub struct Attempt {
-    /// Which attempt this is, counted from 1. After a crash it counts from 1 again.
+    /// Which attempt this is, counted from 1. After a crash it counts from 1 again, unless a pause of
+    /// more than five seconds was recorded.
     pub number: u32,
     /// The same for every attempt of this step of this run, before and after a crash: hand it to
     /// whoever can recognise a repetition by it.
@@ -53,17 +39,39 @@ pub struct Attempt {
 }
 
 /// A step that is being described; [`run`](Step::run) makes it happen.
+///
+/// A step is executed at least once: if its worker is lost before the result is recorded, another
+/// one executes it again. Where that does harm, say [`once`](Step::once).
 #[must_use = "a step does nothing until it is run"]
-pub struct Step {
+pub struct Step<'r> {
     context: Context,
     name: String,
     kind: EntryKind,
-    input: Option<Digest>,
+    /// What it is given, as JSON.
+    input: Option<Bytes>,
     retry: Retry,
+    timeout: Option<Duration>,
+    once: bool,
+    reconcile: Option<Reconcile<'r>>,
     problem: Option<Failure>,
 }
 
-impl Step {
+/// An attempt that has ended.
+struct Attempted<T> {
+    number: u32,
+    result: Result<(T, Payload, Option<Usage>), Failure>,
+    duration: Duration,
+}
+
+/// What a step comes to without a long pause.
+enum Tried<T> {
+    /// It is over.
+    Ended(Attempted<T>),
+    /// It goes on after this pause.
+    Later(Attempted<T>, Duration),
+}
+
+impl Step<'_> {
     pub(crate) fn new(context: Context, name: &str) -> Self {
         Self {
             context,
@@ -71,6 +79,9 @@ impl Step {
             kind: EntryKind::Step,
             input: None,
             retry: Retry::default(),
+            timeout: None,
+            once: false,
+            reconcile: None,
             problem: None,
         }
     }
@@ -84,7 +95,7 @@ impl Step {
     /// the run instead of handing it a result that was made for something else.
     pub fn input<I: Serialize>(mut self, input: &I) -> Self {
         match serde_json::to_vec(input) {
-            Ok(bytes) => self.input = Some(Digest::of(bytes)),
+            Ok(json) => self.input = Some(json.into()),
             Err(error) => {
                 let message = format!("the input of step `{}` is not JSON: {error}", self.name);
                 self.problem = Some(Failure::permanent("invalid_input", message));
@@ -96,6 +107,13 @@ impl Step {
     /// How often it may try.
     pub fn retry(self, retry: Retry) -> Self {
         Self { retry, ..self }
+    }
+
+    /// How long each attempt may take. One that takes longer is dropped where it is, and fails with
+    /// the code [`TIMEOUT`], which may be tried again; what must happen [once](Step::once) is in
+    /// doubt then.
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: Some(timeout), ..self }
     }
 
     /// Answers from the journal, or does the work and records its result, which is visible to the
@@ -137,85 +155,159 @@ impl Step {
         if let Some(problem) = self.problem {
             return Err(Stop::Failed(problem));
         }
-        let command = Command {
-            scope: self.context.place(),
-            name: &self.name,
-            kind: self.kind,
-            input: self.input,
-        };
-        let leased = self.context.leased();
-        let answer = leased.engine().step(&command)?;
-        match answer {
+        match self.ask()? {
             Answer::Recorded(status) => decode(&self.name, status),
             Answer::Mismatch(mismatch) => Err(Stop::Blocked((*mismatch).into())),
-            Answer::Execute(key) => {
+            Answer::Execute(key) if self.once => self.run_once(&key, false, &work).await,
+            Answer::InDoubt(key) => self.run_once(&key, true, &work).await,
+            Answer::Execute(key) => self.tries(&key, 1, &work).await,
+            Answer::Again(key, again) => {
+                let leased = self.context.leased();
                 let _in_flight = leased.in_flight(&key);
-                let executing = leased.enter(&key).await;
-                let (value, finished) = self.attempts(&key, work).await;
-                let record = leased.engine().finish(&key, finished)?;
-                leased.append(record).await?;
-                executing.recorded();
-                value.map_err(Stop::Failed)
-            }
-            Answer::Arrived(_) | Answer::Suspend(_) => {
-                Err(Stop::failed("internal", "a step was answered as a wait"))
+                leased.rest(&key, again.pause.saturating_sub(leased.age(again.since))).await;
+                self.tries(&key, again.attempt, &work).await
             }
         }
     }
 
-    /// Tries until it succeeds or may not try any more.
-    async fn attempts<T, F, Fut>(&self, key: &Key, work: F) -> (Result<T, Failure>, Finished)
+    fn ask(&self) -> Result<Answer, Stop> {
+        let command = Command {
+            scope: self.context.place(),
+            name: &self.name,
+            kind: self.kind,
+            input: self.input.as_ref().map(Digest::of),
+        };
+        let mut engine = self.context.leased().engine();
+        Ok(if self.once { engine.step_once(&command)? } else { engine.step(&command)? })
+    }
+
+    /// Tries until it succeeds or may not try any more, and records how it ended.
+    async fn tries<T, F, Fut>(&self, key: &Key, first: u32, work: &F) -> Result<T, Stop>
     where
         T: Serialize,
         F: Fn(Attempt) -> Fut,
         Fut: Future<Output = Result<(T, Option<Usage>), Failure>>,
     {
-        let idempotency_key = format!("{}/{key}", self.context.run());
-        let mut number = 1;
+        let leased = self.context.leased();
+        let _in_flight = leased.in_flight(key);
+        let mut number = first;
         loop {
-            let start = Instant::now();
-            let attempt = Attempt { number, idempotency_key: idempotency_key.clone() };
-            let result = work(attempt).await.and_then(|(value, usage)| {
-                let payload = encode(&self.name, &value)?;
-                Ok((value, usage, payload))
-            });
-            let duration = start.elapsed();
-            let finished = |status, usage| Finished { status, attempt: number, duration, usage };
-            match result {
-                Ok((value, usage, payload)) => {
-                    return (Ok(value), finished(EntryStatus::Succeeded(payload), usage));
+            let executing = leased.enter(key).await;
+            match self.series(key, number, work).await {
+                Tried::Ended(attempted) => {
+                    let (value, finished) = attempted.finished();
+                    let record = leased.engine().finish(key, finished)?;
+                    leased.append(record).await?;
+                    executing.recorded();
+                    return value.map_err(Stop::Failed);
                 }
-                Err(failure) if failure.retryable && number < self.retry.attempts => {
-                    let (run, code) = (self.context.run(), &failure.code);
-                    tracing::warn!(%run, %key, number, code, "attempt failed: {}", failure.message);
-                    tokio::time::sleep(self.retry.pause(number)).await;
-                    number += 1;
-                }
-                Err(failure) => {
-                    let failure = failure.cleaned();
-                    return (Err(failure.clone()), finished(EntryStatus::Failed(failure), None));
+                Tried::Later(attempted, pause) => {
+                    number = attempted.number.saturating_add(1);
+                    let (_, finished) = attempted.finished();
+                    let records = leased.engine().again(key, finished, pause)?;
+                    leased.append_all(records.into()).await?;
+                    executing.recorded();
+                    leased.rest(key, pause).await;
                 }
             }
         }
     }
+
+    /// Tries as long as only short pauses are in between.
+    async fn series<T, F, Fut>(&self, key: &Key, first: u32, work: &F) -> Tried<T>
+    where
+        T: Serialize,
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<(T, Option<Usage>), Failure>>,
+    {
+        let mut number = first;
+        loop {
+            let attempted = self.attempt(key, number, work).await;
+            let Some(pause) = self.pause(&attempted) else { return Tried::Ended(attempted) };
+            if let Err(Failure { code, message, .. }) = &attempted.result {
+                let run = self.context.run();
+                tracing::warn!(%run, %key, number, code, ?pause, "attempt failed: {message}");
+            }
+            if pause > LONG_PAUSE {
+                return Tried::Later(attempted, pause);
+            }
+            tokio::time::sleep(pause).await;
+            number = number.saturating_add(1);
+        }
+    }
+
+    /// The pause before the next attempt, if there is one.
+    fn pause<T>(&self, attempted: &Attempted<T>) -> Option<Duration> {
+        let Attempted { number, result: Err(failure), .. } = attempted else { return None };
+        let again = self.retry.allows(*number, failure);
+        again.then(|| self.retry.pause(*number, failure, entropy::chance()))
+    }
+
+    async fn attempt<T, F, Fut>(&self, key: &Key, number: u32, work: &F) -> Attempted<T>
+    where
+        T: Serialize,
+        F: Fn(Attempt) -> Fut,
+        Fut: Future<Output = Result<(T, Option<Usage>), Failure>>,
+    {
+        let start = Instant::now();
+        let work = work(self.told(key, number));
+        let done = match self.timeout {
+            None => work.await,
+            Some(timeout) => match tokio::time::timeout(timeout, work).await {
+                Ok(done) => done,
+                Err(_) => Err(self.too_long(timeout)),
+            },
+        };
+        let result = done.and_then(|(value, usage)| {
+            let what = format!("the result of step `{}`", self.name);
+            let payload = payload::encode("invalid_result", what, &value)?;
+            Ok((value, payload, usage))
+        });
+        Attempted { number, result, duration: start.elapsed() }
+    }
+
+    fn told(&self, key: &Key, number: u32) -> Attempt {
+        Attempt { number, idempotency_key: format!("{}/{key}", self.context.run()) }
+    }
+
+    fn too_long(&self, timeout: Duration) -> Failure {
+        let message = format!("step `{}` took longer than {timeout:?}", self.name);
+        if self.once {
+            return Failure::permanent(IN_DOUBT, message);
+        }
+        Failure::retryable(TIMEOUT, message)
+    }
 }
 
-/// The payload of a result, if it can be recorded.
-fn encode<T: Serialize>(name: &str, value: &T) -> Result<Payload, Failure> {
-    let unfit = |why: String| Failure::permanent("invalid_result", why);
-    let bytes = serde_json::to_vec(value)
-        .map_err(|error| unfit(format!("the result of step `{name}` is not JSON: {error}")))?;
-    let payload = Payload::json(bytes).checked(format!("the result of step `{name}`"));
-    payload.map_err(|error| unfit(error.to_string()))
+impl<T> Attempted<T> {
+    fn failed_as(&self, code: &str) -> bool {
+        matches!(&self.result, Err(failure) if failure.code == code)
+    }
+
+    /// What the code gets of it, and what the journal does.
+    fn finished(self) -> (Result<T, Failure>, Finished) {
+        let Self { number: attempt, result, duration } = self;
+        let (value, status, usage) = match result {
+            Ok((value, payload, usage)) => (Ok(value), EntryStatus::Succeeded(payload), usage),
+            Err(failure) => {
+                let failure = failure.cleaned();
+                (Err(failure.clone()), EntryStatus::Failed(failure), None)
+            }
+        };
+        (value, Finished { status, attempt, duration, usage })
+    }
 }
 
 /// A recorded result. One that the code cannot read any more blocks the run: the type changed.
 pub(crate) fn decode<T: DeserializeOwned>(name: &str, status: EntryStatus) -> Result<T, Stop> {
     match status {
-        EntryStatus::Failed(failure) => Err(Stop::Failed(failure)),
-        EntryStatus::Succeeded(payload) => serde_json::from_slice(&payload.data).map_err(|error| {
+        EntryStatus::Succeeded(payload) => payload::decode(&payload).map_err(|error| {
             let message = format!("the recorded result of step `{name}` no longer fits: {error}");
             Stop::Blocked(Failure::permanent("mismatch", message))
         }),
+        EntryStatus::Failed(failure) => Err(Stop::Failed(failure)),
+        EntryStatus::Opened(_) | EntryStatus::Steered(_) => {
+            Err(Stop::failed("internal", format!("step `{name}` was answered without a result")))
+        }
     }
 }

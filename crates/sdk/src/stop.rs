@@ -20,7 +20,7 @@ pub enum Stop {
     LeaseLost,
     /// The run is parked until something arrives; its code will run again then.
     Suspended,
-    /// This worker is going away; another will go on.
+    /// The run is given back: this worker is going away and another will go on, or the run is to rest.
     Drained,
 }
 

@@ -2,10 +2,16 @@
 //!
 //! ```text
 //!  poll ──leases──► execute (one task a run) ──records──► journal (one commit in flight a run)
-//!   ▲ permits            ▲ standing: lost, cancelled, draining, inbox
+//!   ▲ permits            ▲ standing: lost, cancelled, paused, draining, inbox
 //!   └────────────────────┴──────────── heartbeat (a thread of its own)
 //! ```
+//!
+//! A run does not take its worker down: code that panics fails its run, with the code `panic`, and no
+//! other. What ends the whole process (`abort`, a signal, no memory left) ends its leases, which the
+//! control plane counts: a run that has lost five of them in a row without a new entry fails as
+//! `exhausted` instead of taking down one worker after the other.
 
+mod check;
 mod execute;
 mod heartbeat;
 mod journal;
@@ -21,7 +27,7 @@ use async_trait::async_trait;
 use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tenure_core::{Error, Failure, Key, Name, Payload, RunId, WorkerId};
+use tenure_core::{Error, Key, Name, Payload, RunId, WorkerId};
 use tenure_proto::{convert, v1};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -31,6 +37,7 @@ use tokio_util::task::TaskTracker;
 use crate::client::{Client, jittered};
 use crate::context::Context;
 use crate::entropy;
+use crate::payload;
 use crate::stop::Stop;
 use heartbeat::Heartbeat;
 
@@ -65,6 +72,7 @@ const POLL_BACKOFF: Duration = Duration::from_millis(500);
 #[must_use = "a worker does nothing until it is run"]
 pub struct Worker {
     client: Client,
+    tenants: BTreeSet<Name>,
     pools: BTreeSet<Name>,
     capacity: usize,
     drain_grace: Duration,
@@ -77,6 +85,7 @@ impl Worker {
     /// A worker of this control plane and tenant, for up to 16 runs at a time.
     pub fn new(client: Client) -> Self {
         Self {
+            tenants: BTreeSet::from([client.tenant().clone()]),
             client,
             pools: BTreeSet::new(),
             capacity: 16,
@@ -85,6 +94,12 @@ impl Worker {
             interpreter: None,
             observer: Arc::new(Silent),
         }
+    }
+
+    /// Serves the runs of these tenants, 1 to 64, instead of those of the client's alone. They take
+    /// turns, whatever each has waiting.
+    pub fn tenants(self, tenants: impl IntoIterator<Item = Name>) -> Self {
+        Self { tenants: tenants.into_iter().collect(), ..self }
     }
 
     /// Serves the runs of this pool as well.
@@ -109,9 +124,8 @@ impl Worker {
     }
 
     /// Executes runs of the agent `name` with `code`, which takes JSON, or text as a string, and gives
-    /// JSON. At its start the
-    /// worker publishes the agent, with a pool of the same name. A `name` that breaks the rules of
-    /// names is refused by [`run`](Worker::run).
+    /// JSON. At its start the worker publishes the agent, with a pool of the same name. A `name` that
+    /// breaks the rules of names is refused by [`run`](Worker::run).
     pub fn handle<I, O, F, Fut>(mut self, name: &str, code: F) -> Self
     where
         I: DeserializeOwned + Send,
@@ -149,12 +163,9 @@ impl Worker {
     /// Works until `shutdown`, then drains: takes no new runs, lets the steps that are being
     /// executed end and be recorded, gives the runs back, and returns.
     pub async fn run(self, shutdown: CancellationToken) -> Result<(), Error> {
-        let agents: Vec<Name> = self.agents.keys().cloned().collect();
-        for agent in agents {
-            tokio::select! {
-                published = self.publish(&agent) => published?,
-                () = shutdown.cancelled() => return Ok(()),
-            }
+        tokio::select! {
+            published = self.publish_all() => published?,
+            () = shutdown.cancelled() => return Ok(()),
         }
         let worker = Arc::new(Shared {
             id: entropy::worker_id(),
@@ -169,11 +180,20 @@ impl Worker {
         Ok(())
     }
 
+    async fn publish_all(&self) -> Result<(), Error> {
+        for tenant in &self.tenants {
+            for agent in self.agents.keys() {
+                self.publish(tenant, agent).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Makes the agent known under its own name and pool; the same again changes nothing.
-    async fn publish(&self, agent: &Name) -> Result<(), Error> {
+    async fn publish(&self, tenant: &Name, agent: &Name) -> Result<(), Error> {
         let document = serde_json::json!({ "name": agent.as_str(), "kind": "external", "pool": agent.as_str() });
         let request = v1::PublishVersionRequest {
-            tenant: self.client.tenant().to_string(),
+            tenant: tenant.to_string(),
             document: document.to_string(),
         };
         let publish = || {
@@ -196,22 +216,12 @@ where
     Arc::new(move |context, input: Payload| {
         let code = code.clone();
         Box::pin(async move {
-            let input = match &*input.data {
-                [] => serde_json::from_str("null"),
-                // Text needs no quotes to be a string.
-                bytes if input.content_type.starts_with("text/") => {
-                    serde_json::from_value(String::from_utf8_lossy(bytes).into())
-                }
-                bytes => serde_json::from_slice(bytes),
-            };
-            let input = input.map_err(|error| {
+            let input = payload::decode(&input).map_err(|error| {
                 Stop::failed("invalid_input", format!("the run's input does not fit: {error}"))
             })?;
             let output = code(context, input).await?;
-            let json = serde_json::to_vec(&output).map_err(|error| {
-                Failure::permanent("invalid_output", format!("the output is not JSON: {error}"))
-            });
-            Ok(Payload::json(json.map_err(Stop::Failed)?))
+            let output = payload::encode("invalid_output", "the output of the run", &output);
+            output.map_err(Stop::Failed)
         })
     })
 }
@@ -265,7 +275,7 @@ impl Shared {
     async fn poll_once(&self, capacity: usize) -> Result<Vec<v1::LeasedRun>, Duration> {
         use v1::poll_response::Result as Polled;
         let request = v1::PollRequest {
-            tenant: self.client().tenant().to_string(),
+            tenants: self.settings.tenants.iter().map(Name::to_string).collect(),
             worker: self.id.to_string(),
             pools: self.settings.pools.iter().map(Name::to_string).collect(),
             capacity: u32::try_from(capacity).unwrap_or(u32::MAX),

@@ -2,30 +2,71 @@
 //! compare-and-set on a locked row, so two replicas that see the same row do its work once.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
 
 /// Runs all ticks until `shutdown`.
 pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
-    tokio::join!(expire(&service, &shutdown), service.exchange_hints(&shutdown));
+    tokio::join!(
+        tick(&service, &shutdown, "expiring leases", |service| service.expire().boxed()),
+        tick(&service, &shutdown, "timing out interrupts", |service| service.time_out().boxed()),
+        deliver(&service, &shutdown),
+        service.exchange_hints(&shutdown),
+    );
 }
 
-async fn expire(service: &Service, shutdown: &CancellationToken) {
-    let mut well = true;
+/// Does something at every tick.
+async fn tick(
+    service: &Service,
+    shutdown: &CancellationToken,
+    what: &str,
+    work: fn(&Service) -> BoxFuture<'_, tenure_core::Result<usize>>,
+) {
+    let mut log = Log { what, well: true };
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
             () = tokio::time::sleep(service.tick()) => {}
         }
-        let expired = service.expire().await;
-        // Said when it begins and when it ends, not at every tick in between.
-        match (&expired, well) {
-            (Err(error), true) => tracing::error!("expiring leases fails: {error:?}"),
-            (Ok(_), false) => tracing::info!("expiring leases works again"),
+        log.note(&work(service).await);
+    }
+}
+
+/// Delivers messages as they are posted here, and at every tick what others left behind.
+async fn deliver(service: &Service, shutdown: &CancellationToken) {
+    let mut log = Log { what: "delivering messages between runs", well: true };
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            () = service.wake().posted.notified() => {}
+            () = tokio::time::sleep(service.tick()) => {}
+        }
+        let delivered = service.deliver().await;
+        log.note(&delivered);
+        if delivered.is_err() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+}
+
+/// Says when something begins and when it ends to fail, not at every tick in between.
+struct Log<'a> {
+    what: &'a str,
+    well: bool,
+}
+
+impl Log<'_> {
+    fn note(&mut self, done: &tenure_core::Result<usize>) {
+        match (done, self.well) {
+            (Err(error), true) => tracing::error!("{} fails: {error:?}", self.what),
+            (Ok(_), false) => tracing::info!("{} works again", self.what),
             (Err(_), false) | (Ok(_), true) => {}
         }
-        well = expired.is_ok();
+        self.well = done.is_ok();
     }
 }

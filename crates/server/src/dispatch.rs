@@ -10,22 +10,24 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use tenure_core::{LeaseId, Name, Run, TenantId, Transition, WorkerId, limits};
-use tenure_store::{Hint, StoreError};
+use tenure_core::queue::{capped, choose};
+use tenure_core::{LeaseId, Name, Run, RunId, TenantId, Timestamp, Transition, WorkerId, limits};
+use tenure_store::{Hint, StoreError, Tx};
 use tokio::sync::{Notify, oneshot};
+use tokio::time::Instant;
 
 use crate::service::{Service, effects};
 
-/// Who is in line, by tenant and pools.
+/// Who is in line, by where they look for runs.
 #[derive(Default)]
 pub(crate) struct Dispatch {
-    lines: Mutex<HashMap<Place, Arc<Line>>>,
+    lines: Mutex<HashMap<Places, Arc<Line>>>,
     /// Polls that are held now.
     held: Arc<AtomicUsize>,
 }
 
-/// What tells one line from another.
-type Place = (TenantId, BTreeSet<Name>);
+/// What tells one line from another: the pools of the tenants that are polled.
+pub(crate) type Places = BTreeSet<(TenantId, Name)>;
 
 /// Runs that were leased to one poller and have not reached it yet. Those that are in it when it is
 /// dropped, because the poller has gone, are given back.
@@ -44,8 +46,7 @@ impl Drop for Offer {
 }
 
 struct Line {
-    tenant: TenantId,
-    pools: BTreeSet<Name>,
+    places: Places,
     waiting: Mutex<VecDeque<Waiter>>,
     /// The ticket of the next poll that gets in line.
     ticket: AtomicUsize,
@@ -70,6 +71,10 @@ impl Drop for Held {
     }
 }
 
+/// The least pause before a claimer that others were faster than looks again.
+const CONTENDED: Duration = Duration::from_millis(2);
+/// How often a claimer notes that its pools are polled.
+const NOTED: Duration = Duration::from_secs(10);
 /// How long a claimer stays when nobody is in line.
 const LINGER: Duration = Duration::from_mins(1);
 
@@ -84,14 +89,13 @@ impl Dispatch {
     pub(crate) async fn wait(
         &self,
         service: &Arc<Service>,
-        tenant: TenantId,
-        pools: BTreeSet<Name>,
+        places: Places,
         worker: WorkerId,
         capacity: usize,
         wait: Duration,
     ) -> Option<Offer> {
         let (sender, mut offer) = oneshot::channel();
-        self.join(service, tenant, pools, Waiter { ticket: 0, worker, capacity, offer: sender });
+        self.join(service, places, Waiter { ticket: 0, worker, capacity, offer: sender });
         if let Ok(offered) = tokio::time::timeout(wait, &mut offer).await {
             return offered.ok();
         }
@@ -100,19 +104,12 @@ impl Dispatch {
         offer.try_recv().ok()
     }
 
-    fn join(
-        &self,
-        service: &Arc<Service>,
-        tenant: TenantId,
-        pools: BTreeSet<Name>,
-        waiter: Waiter,
-    ) {
+    fn join(&self, service: &Arc<Service>, places: Places, waiter: Waiter) {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = lines.entry((tenant, pools)).or_insert_with_key(|(tenant, pools)| {
-            let (tenant, pools) = (*tenant, pools.clone());
+        let line = lines.entry(places).or_insert_with_key(|places| {
             let (waiting, joined) = (Mutex::default(), Notify::new());
             let ticket = AtomicUsize::new(0);
-            let line = Arc::new(Line { tenant, pools, waiting, ticket, joined });
+            let line = Arc::new(Line { places: places.clone(), waiting, ticket, joined });
             tokio::spawn(claim_for(Arc::downgrade(service), line.clone()));
             line
         });
@@ -126,7 +123,7 @@ impl Dispatch {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
         let empty = line.lock().is_empty();
         if empty {
-            lines.remove(&(line.tenant, line.pools.clone()));
+            lines.remove(&line.places);
         }
         empty
     }
@@ -174,8 +171,19 @@ impl Line {
     }
 }
 
+/// What came of looking for runs.
+enum Claimed {
+    /// Runs were handed out.
+    Some,
+    /// There were runs, and others were faster.
+    Contended,
+    /// There is nothing that may be leased now.
+    Nothing,
+}
+
 /// Claims for one line until nobody has been in it for a while, or the service has gone.
 async fn claim_for(weak: Weak<Service>, line: Arc<Line>) {
+    let (mut turn, mut noted) = (0, None);
     loop {
         let Some(service) = weak.upgrade() else { return };
         if !line.is_waiting() {
@@ -188,12 +196,18 @@ async fn claim_for(weak: Weak<Service>, line: Arc<Line>) {
             }
             continue;
         }
-        let hint = |pool: &Name| Hint::Pool(line.tenant, pool.clone());
+        service.note_polls(&line, &mut noted).await;
+        let hint = |(tenant, pool): &(TenantId, Name)| Hint::Pool(*tenant, pool.clone());
         // Register, then look: what becomes ready in between is not missed.
-        let ready = service.subscribe(line.pools.iter().map(hint));
-        match service.claim(&line).await {
-            Ok(0) => {}
-            Ok(_) => continue,
+        let ready = service.subscribe(line.places.iter().map(hint));
+        turn += 1;
+        match service.claim(&line, turn).await {
+            Ok(Claimed::Some) => continue,
+            Ok(Claimed::Contended) => {
+                tokio::time::sleep(CONTENDED.mul_f64(1.0 + service.spread())).await;
+                continue;
+            }
+            Ok(Claimed::Nothing) => {}
             Err(error) => tracing::warn!(%error, "could not claim runs; trying again"),
         }
         tokio::select! {
@@ -205,28 +219,76 @@ async fn claim_for(weak: Weak<Service>, line: Arc<Line>) {
 }
 
 impl Service {
-    /// Leases ready runs to those in line; how many.
-    async fn claim(self: &Arc<Self>, line: &Line) -> Result<usize, StoreError> {
+    /// Leases ready runs to those in line.
+    async fn claim(self: &Arc<Self>, line: &Line, turn: u64) -> Result<Claimed, StoreError> {
         let turns = line.turns();
-        let pools: Vec<Name> = line.pools.iter().cloned().collect();
         let mut tx = self.store().begin().await?;
-        let (now, ready) = tx.lock_ready(line.tenant, &pools, turns.len()).await?;
+        let chosen = choose_ready(&mut *tx, line, turns.len(), turn).await?;
+        if chosen.is_empty() {
+            tx.commit().await?;
+            return Ok(Claimed::Nothing);
+        }
+        let (now, ready) = tx.lock_ready(&chosen).await?;
+        let leased = self.lease(&ready, &turns, now);
+        let (tickets, leased): (Vec<usize>, Vec<Transition>) = leased.into_iter().unzip();
+        // Also if nothing was leased: stale rows of the queue may have been cleared away.
+        tx.save(&leased).await?;
+        tx.commit().await?;
+        effects::tell(self.wake(), &leased);
+        if leased.is_empty() {
+            return Ok(Claimed::Contended);
+        }
+        let runs = leased.into_iter().map(|transition| transition.run);
+        line.hand_out(self, tickets.into_iter().zip(runs).collect());
+        Ok(Claimed::Some)
+    }
+
+    /// A lease for each run, for whose turn it is.
+    fn lease(
+        &self,
+        ready: &[Run],
+        turns: &[(usize, WorkerId)],
+        now: Timestamp,
+    ) -> Vec<(usize, Transition)> {
         let lease = |(run, (ticket, worker)): (&Run, &(usize, WorkerId))| {
             let id = LeaseId::new(self.entropy().lease_id());
             // A run that is not ready after all stays where it is.
             let leased = run.lease(id, *worker, now, self.offer_ttl()).ok()?;
             Some((*ticket, leased))
         };
-        let leased = ready.iter().zip(&turns).filter_map(lease);
-        let (tickets, leased): (Vec<usize>, Vec<Transition>) = leased.unzip();
-        // Also if nothing was leased: stale rows of the queue may have been cleared away.
-        tx.save(&leased).await?;
-        tx.commit().await?;
-        self.tell(effects::hints(&leased));
-        let runs = leased.into_iter().map(|transition| transition.run);
-        let runs: Vec<(usize, Run)> = tickets.into_iter().zip(runs).collect();
-        let claimed = runs.len();
-        line.hand_out(self, runs);
-        Ok(claimed)
+        ready.iter().zip(turns).filter_map(lease).collect()
     }
+
+    /// Says now and then that somebody polls here. For people only: that it fails is no harm.
+    async fn note_polls(&self, line: &Line, noted: &mut Option<Instant>) {
+        if noted.is_some_and(|at| at.elapsed() < NOTED) {
+            return;
+        }
+        let places: Vec<_> = line.places.iter().cloned().collect();
+        let note = async {
+            let mut tx = self.store().begin().await?;
+            tx.note_polls(&places).await?;
+            tx.commit().await
+        };
+        match note.await {
+            Ok(()) => *noted = Some(Instant::now()),
+            Err(error) => tracing::debug!(%error, "could not note who polls"),
+        }
+    }
+}
+
+/// The runs that come next, as far as their tenants and agents have room.
+async fn choose_ready(
+    tx: &mut dyn Tx,
+    line: &Line,
+    limit: usize,
+    turn: u64,
+) -> Result<Vec<(TenantId, RunId)>, StoreError> {
+    let places: Vec<_> = line.places.iter().cloned().collect();
+    let ready = tx.find_ready(&places, limit).await?;
+    if ready.is_empty() {
+        return Ok(Vec::new());
+    }
+    let caps = tx.lock_caps(&capped(&ready)).await?;
+    Ok(choose(ready, &caps, limit, turn))
 }

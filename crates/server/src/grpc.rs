@@ -1,7 +1,9 @@
 //! gRPC: decode, call, encode. No handler decides anything.
 
 mod agents;
+mod inbox;
 mod runs;
+mod steering;
 mod tenants;
 mod workers;
 
@@ -9,6 +11,7 @@ use std::sync::Arc;
 
 use tenure_core::{Error, ErrorKind, Name, limits};
 use tenure_proto::v1::agent_service_server::AgentServiceServer;
+use tenure_proto::v1::inbox_service_server::InboxServiceServer;
 use tenure_proto::v1::run_service_server::RunServiceServer;
 use tenure_proto::v1::tenant_service_server::TenantServiceServer;
 use tenure_proto::v1::worker_service_server::WorkerServiceServer;
@@ -41,9 +44,12 @@ pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken)
     let runs = RunServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
     let workers =
         WorkerServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
+    let inbox =
+        InboxServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
     let mut routes = Routes::new(TenantServiceServer::new(api.clone()))
         .add_service(AgentServiceServer::new(api))
         .add_service(runs)
+        .add_service(inbox)
         .add_service(workers)
         .add_service(health);
     let reflection = tonic_reflection::server::Builder::configure()

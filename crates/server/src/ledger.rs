@@ -12,7 +12,9 @@ use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
 use tenure_core::run::NewRun;
-use tenure_core::{Error, Result, Run, RunId, TenantId, Timestamp, Transition};
+use tenure_core::{
+    Error, Interrupt, InterruptId, Result, Run, RunId, TenantId, Timestamp, Transition,
+};
 use tenure_store::{RunKey, Store};
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,6 +24,10 @@ use crate::wake::Wake;
 /// nothing and is answered with the run as it is.
 pub type Decide = Box<dyn Fn(&Run, Timestamp) -> Result<Option<Transition>> + Send + Sync>;
 
+/// Decides what becomes of a run's interrupt. Pure, like [`Decide`].
+pub type Resolve =
+    Box<dyn Fn(&Run, &Interrupt, Timestamp) -> Result<Option<Transition>> + Send + Sync>;
+
 /// What happens to one run.
 pub(crate) enum Command {
     /// It is created, perhaps under an idempotency key.
@@ -30,6 +36,8 @@ pub(crate) enum Command {
     Change { tenant: TenantId, run: RunId, decide: Decide },
     /// Something arrives for it; a source that the inbox knows already changes nothing.
     Deliver { tenant: TenantId, run: RunId, source: String, decide: Decide },
+    /// One of its interrupts is answered.
+    Resolve { tenant: TenantId, run: RunId, interrupt: InterruptId, decide: Resolve },
 }
 
 /// What became of a command.
@@ -85,7 +93,9 @@ impl Command {
     fn run(&self) -> RunId {
         match self {
             Self::Create { new, .. } => new.id,
-            Self::Change { run, .. } | Self::Deliver { run, .. } => *run,
+            Self::Change { run, .. } | Self::Deliver { run, .. } | Self::Resolve { run, .. } => {
+                *run
+            }
         }
     }
 }

@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 mod background;
+pub mod carrier;
 mod dispatch;
 mod entropy;
 mod grpc;

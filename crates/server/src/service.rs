@@ -4,19 +4,32 @@ mod agents;
 mod aliases;
 mod artifacts;
 mod cancel_run;
+mod caps;
 mod catalog;
+mod check_run;
 mod commit;
 mod create_run;
+mod deliver;
 pub(crate) mod effects;
 mod expire;
+mod explain_run;
+mod fork_run;
 mod heartbeat;
+mod inbox;
 mod journal;
+mod patch_run;
+mod pause_run;
 mod poll;
+mod prioritize_run;
 mod publish_version;
+mod resolve;
+mod resume_run;
 mod retry_run;
 mod runs;
 mod signal_run;
 mod tenants;
+mod time_out;
+mod turns;
 mod versions;
 mod watch_run;
 
@@ -24,14 +37,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use create_run::CreateRun;
+pub use fork_run::ForkRun;
 pub use heartbeat::{HeldLease, LeaseNews};
+pub use inbox::{Asked, InboxFilter};
 pub use journal::JournalPage;
-pub use poll::{LeasedRun, Poll, Polled};
+pub use poll::{Checked, LeasedRun, Poll, Polled};
+pub use runs::ListRuns;
 use tenure_core::limits;
 use tenure_store::{Hint, Store};
 use tokio_util::sync::CancellationToken;
 pub use watch_run::RunEvent;
 
+use crate::carrier::{Carrier, Database};
 use crate::dispatch::Dispatch;
 use crate::entropy::Entropy;
 use crate::ledger::Ledger;
@@ -46,6 +63,7 @@ pub struct Service {
     settings: Settings,
     ledger: Ledger,
     wake: Arc<Wake>,
+    carrier: Arc<dyn Carrier>,
     dispatch: Dispatch,
     catalog: Catalog,
 }
@@ -77,6 +95,17 @@ impl Default for Settings {
 impl Service {
     /// The use cases over this store. Needs a tokio runtime, which carries the ledger's lanes.
     pub fn new(store: Arc<dyn Store>, entropy: Arc<dyn Entropy>, settings: Settings) -> Arc<Self> {
+        let carrier = Arc::new(Database::new(store.clone()));
+        Self::with_carrier(store, entropy, settings, carrier)
+    }
+
+    /// The same, where something else than the store carries hints between replicas.
+    pub fn with_carrier(
+        store: Arc<dyn Store>,
+        entropy: Arc<dyn Entropy>,
+        settings: Settings,
+        carrier: Arc<dyn Carrier>,
+    ) -> Arc<Self> {
         let wake = Arc::new(Wake::new());
         let ledger = Ledger::start(&store, &wake);
         Arc::new(Self {
@@ -87,14 +116,20 @@ impl Service {
             settings,
             ledger,
             wake,
+            carrier,
         })
     }
 
     /// How long to wait before looking again without a wake-up: spread out, so that replicas and
     /// pollers that started together do not look together.
     pub(crate) fn tick(&self) -> Duration {
-        let spread = self.entropy.random() % 512;
-        self.settings.tick.mul_f64(0.75 + f64::from(u32::try_from(spread).unwrap_or(0)) / 1024.0)
+        self.settings.tick.mul_f64(0.75 + self.spread() / 2.0)
+    }
+
+    /// A random number from 0 to 1.
+    pub(crate) fn spread(&self) -> f64 {
+        let spread = self.entropy.random() % 1024;
+        f64::from(u32::try_from(spread).unwrap_or(0)) / 1024.0
     }
 
     pub(crate) fn store(&self) -> &dyn Store {
@@ -113,12 +148,13 @@ impl Service {
         self.wake.subscribe(hints)
     }
 
-    pub(crate) fn tell(&self, hints: impl IntoIterator<Item = Hint>) {
-        self.wake.tell(hints);
+    /// Whom to wake.
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.wake
     }
 
     /// Carries wake-ups between replicas until `shutdown`.
     pub(crate) async fn exchange_hints(&self, shutdown: &CancellationToken) {
-        self.wake.exchange(&*self.store, shutdown).await;
+        self.wake.exchange(&*self.carrier, shutdown).await;
     }
 }

@@ -19,21 +19,26 @@
 #![warn(missing_docs)]
 
 mod columns;
+mod documents;
 mod error;
+mod hint;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 pub use error::{Result, StoreError};
+pub use hint::Hint;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::queue::{Cap, Capped, Ready};
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    AgentId, Digest, Entry, Name, Payload, Run, RunId, StateName, TenantId, Timestamp, Transition,
-    WorkerId,
+    AgentId, Digest, Entry, Failure, Interrupt, InterruptId, Key, Message, Name, Payload, Run,
+    RunId, StateName, TenantId, Timestamp, Transition,
 };
 use tokio::sync::broadcast;
 
@@ -119,6 +124,32 @@ pub trait Store: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<Vec<Entry>>;
 
+    /// One interrupt, open or not.
+    async fn find_interrupt(&self, tenant: TenantId, id: InterruptId) -> Result<Option<Interrupt>>;
+
+    /// Up to `limit` interrupts that pass the filter, the oldest first, after the one that was
+    /// opened then and has that id.
+    async fn list_interrupts(
+        &self,
+        tenant: TenantId,
+        filter: &InterruptFilter,
+        after: Option<(Timestamp, InterruptId)>,
+        limit: usize,
+    ) -> Result<Vec<Interrupt>>;
+
+    /// When somebody last polled this pool, to within the time that replicas wait before they note
+    /// it again.
+    async fn polled_at(&self, tenant: TenantId, pool: &Name) -> Result<Option<Timestamp>>;
+
+    /// How many runs are leased, of the tenant or of one of its agents.
+    async fn count_running(&self, of: Capped) -> Result<u64>;
+
+    /// How many runs come before this one in its queue, counted up to `limit`; 0 if it is not there.
+    async fn count_ahead(&self, tenant: TenantId, run: RunId, limit: usize) -> Result<u64>;
+
+    /// The run that has the turn of this concurrency key.
+    async fn find_turn(&self, tenant: TenantId, key: &str) -> Result<Option<RunId>>;
+
     /// Up to `limit` inbox items after `after`, in order.
     async fn read_inbox(
         &self,
@@ -188,18 +219,34 @@ pub trait Tx: Send {
     /// A run that is asked for twice is answered twice.
     async fn lock_runs(&mut self, runs: &[(TenantId, RunId)]) -> Result<(Timestamp, Vec<Locked>)>;
 
-    /// Locks up to `limit` runs of these pools that are ready, the longest ready first, passing
-    /// over what others are just claiming and, loudly, rows that cannot be read.
-    async fn lock_ready(
-        &mut self,
-        tenant: TenantId,
-        pools: &[Name],
-        limit: usize,
-    ) -> Result<(Timestamp, Vec<Run>)>;
+    /// Up to `limit` runs that are ready for each tenant, pool, lane and priority among these, in
+    /// the order of the queue. Nothing is locked: [`lock_ready`](Tx::lock_ready) those that were
+    /// chosen.
+    async fn find_ready(&mut self, places: &[(TenantId, Name)], limit: usize)
+    -> Result<Vec<Ready>>;
 
-    /// Locks up to `limit` running runs whose lease has expired or whose cancel is to be forced,
-    /// of all tenants. A row that cannot be read is logged and passed over.
+    /// Locks the caps of these tenants and agents, and counts what is running under each. Those
+    /// without a cap are left out. Called before any run is locked, and in one order by everybody:
+    /// who waits here holds nothing that others wait for.
+    async fn lock_caps(&mut self, of: &[Capped]) -> Result<HashMap<Capped, Cap>>;
+
+    /// Locks these runs as far as they are still ready and not busy, in the order asked for, passing
+    /// over, loudly, rows that cannot be read. Rows of the queue that are stale are removed.
+    async fn lock_ready(&mut self, runs: &[(TenantId, RunId)]) -> Result<(Timestamp, Vec<Run>)>;
+
+    /// Locks up to `limit` runs whose lease has expired, whose cancel is to be forced or whose
+    /// deadline has passed, of all tenants. A row that cannot be read is logged and passed over.
     async fn lock_expired(&mut self, limit: usize) -> Result<(Timestamp, Vec<Run>)>;
+
+    /// Locks up to `limit` runs with an open interrupt whose time is up, of all tenants, each with
+    /// one of them.
+    async fn lock_due(&mut self, limit: usize) -> Result<(Timestamp, Vec<(Run, Interrupt)>)>;
+
+    /// These interrupts, in order. Their runs must be locked.
+    async fn read_interrupts(
+        &mut self,
+        ids: &[(TenantId, InterruptId)],
+    ) -> Result<Vec<Option<Interrupt>>>;
 
     /// Which of these `(tenant, run, source)` are in the run's inbox already, in order. The runs
     /// must be locked.
@@ -209,6 +256,45 @@ pub trait Tx: Send {
     /// the revision its transition started from, else nothing is saved
     /// ([`StoreError::Conflict`]).
     async fn save(&mut self, transitions: &[Transition]) -> Result<()>;
+
+    /// Gives each run the turn of its concurrency key if nobody has it, and locks the key; who has
+    /// it now, in order. The same run again keeps it.
+    async fn take_turns(&mut self, turns: &[Turn]) -> Result<Vec<RunId>>;
+
+    /// Locks a concurrency key; who has its turn, and the run that has waited longest for it.
+    async fn lock_turn(
+        &mut self,
+        tenant: TenantId,
+        key: &str,
+    ) -> Result<(Option<RunId>, Option<RunId>)>;
+
+    /// Gives the turn of a locked concurrency key to this run, or frees it.
+    async fn set_turn(&mut self, tenant: TenantId, key: &str, run: Option<RunId>) -> Result<()>;
+
+    /// Up to `limit` messages that are due, of all tenants, the oldest first: each is due again after
+    /// `retry` unless it is [dropped](Tx::drop_messages) meanwhile. That a run's children end is
+    /// told only when it has no calls left to make.
+    async fn take_messages(&mut self, limit: usize, retry: Duration) -> Result<Vec<Posted>>;
+
+    /// Removes messages whose work is done.
+    async fn drop_messages(&mut self, messages: &[(TenantId, RunId, u64)]) -> Result<()>;
+
+    /// Copies entries of a journal to the start of another, numbered 1 to n under epoch 0 with their
+    /// times, without those that only open something and without steering; n, or `None` if the
+    /// journal has no entry [`before`](Prefix::before) which to stop.
+    async fn copy_journal(
+        &mut self,
+        tenant: TenantId,
+        from: RunId,
+        to: RunId,
+        prefix: &Prefix,
+    ) -> Result<Option<u64>>;
+
+    /// Notes that somebody polls these pools now.
+    async fn note_polls(&mut self, places: &[(TenantId, Name)]) -> Result<()>;
+
+    /// Sets or removes the cap of a tenant, or of one of its agents; false if there is no such.
+    async fn set_cap(&mut self, of: Capped, max_running: Option<u32>) -> Result<bool>;
 
     /// Adds an artifact of a locked run; if the name is taken, what has it.
     async fn put_artifact(
@@ -241,6 +327,62 @@ pub struct RunFilter {
     pub agent: Option<AgentId>,
     /// Only runs in one of these states; empty for all.
     pub states: Vec<StateName>,
+    /// Only runs that failed with this code.
+    pub failure_code: Option<String>,
+    /// Only runs that this run called.
+    pub parent: Option<RunId>,
+    /// Only runs with this concurrency key.
+    pub concurrency: Option<String>,
+}
+
+/// Which interrupts to list.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct InterruptFilter {
+    /// Those that have been answered, timed out or closed as well, not only open ones.
+    pub all: bool,
+    /// Only those of this agent's runs.
+    pub agent: Option<AgentId>,
+    /// Only those of this run.
+    pub run: Option<RunId>,
+    /// Only those that are assigned so.
+    pub assignee: Option<String>,
+    /// Only those that were opened before this moment.
+    pub opened_before: Option<Timestamp>,
+}
+
+/// A run that wants the turn of its concurrency key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Turn {
+    /// The tenant that the key is of.
+    pub tenant: TenantId,
+    /// The key.
+    pub key: String,
+    /// The run.
+    pub run: RunId,
+}
+
+/// A message with where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Posted {
+    /// Whose.
+    pub tenant: TenantId,
+    /// The run that caused it.
+    pub run: RunId,
+    /// Its place among those of the run.
+    pub number: u64,
+    /// What is to happen.
+    pub message: Message,
+}
+
+/// How much of a journal a fork begins with.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Prefix {
+    /// Stop before the first entry with this key; `None` for the whole journal.
+    pub before: Option<Key>,
+    /// Take the results of tools from behind it as well.
+    pub tools: bool,
+    /// Leave out steps that failed with exactly this.
+    pub without: Option<Failure>,
 }
 
 /// An artifact in a list: everything but its bytes.
@@ -274,17 +416,6 @@ pub enum Locked {
     Busy,
     /// There is none.
     Missing,
-}
-
-/// What may have changed, told between processes on one database.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub enum Hint {
-    /// This pool has ready runs.
-    Pool(TenantId, Name),
-    /// This run changed.
-    Run(TenantId, RunId),
-    /// There is news for this worker.
-    Worker(WorkerId),
 }
 
 /// Opens the store that a URL names: `postgres://…` or `sqlite:PATH` (`sqlite::memory:` for one that

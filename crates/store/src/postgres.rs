@@ -6,15 +6,21 @@
 
 mod agents;
 mod artifacts;
+mod caps;
 mod clock;
 mod hints;
 mod inbox;
+mod interrupts;
 mod journal;
+mod keys;
+mod messages;
+mod pools;
 mod queue;
 mod row;
 mod runs;
 mod save;
 mod tenants;
+mod turns;
 mod tx;
 
 use std::time::Duration;
@@ -23,11 +29,14 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::queue::Capped;
 use tenure_core::run::InboxItem;
-use tenure_core::{AgentId, Digest, Entry, Name, RunId, TenantId, Timestamp};
+use tenure_core::{
+    AgentId, Digest, Entry, Interrupt, InterruptId, Name, RunId, TenantId, Timestamp,
+};
 use tokio::sync::broadcast;
 
-use crate::{ArtifactRow, FullRun, Hint, Result, RunFilter, Store, Tx};
+use crate::{ArtifactRow, FullRun, Hint, InterruptFilter, Result, RunFilter, Store, Tx};
 
 /// Four transactions at once keep a server's disk busy; the other connections are for reads.
 const LANES: usize = 4;
@@ -86,10 +95,16 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         tenants::STATEMENTS,
         agents::STATEMENTS,
         runs::STATEMENTS,
+        keys::STATEMENTS,
         queue::STATEMENTS,
+        caps::STATEMENTS,
+        pools::STATEMENTS,
+        turns::STATEMENTS,
         save::STATEMENTS,
         journal::STATEMENTS,
         inbox::STATEMENTS,
+        interrupts::STATEMENTS,
+        messages::STATEMENTS,
         artifacts::STATEMENTS,
         hints::STATEMENTS,
     ];
@@ -189,6 +204,36 @@ impl Store for PgStore {
         max_bytes: usize,
     ) -> Result<Vec<Entry>> {
         journal::read(&self.pool, tenant, run, after, limit, max_bytes).await
+    }
+
+    async fn find_interrupt(&self, tenant: TenantId, id: InterruptId) -> Result<Option<Interrupt>> {
+        interrupts::find(&self.pool, tenant, id).await
+    }
+
+    async fn list_interrupts(
+        &self,
+        tenant: TenantId,
+        filter: &InterruptFilter,
+        after: Option<(Timestamp, InterruptId)>,
+        limit: usize,
+    ) -> Result<Vec<Interrupt>> {
+        interrupts::list(&self.pool, tenant, filter, after, limit).await
+    }
+
+    async fn polled_at(&self, tenant: TenantId, pool: &Name) -> Result<Option<Timestamp>> {
+        pools::polled_at(&self.pool, tenant, pool).await
+    }
+
+    async fn count_running(&self, of: Capped) -> Result<u64> {
+        Ok(caps::count(&self.pool, &[of]).await?.get(&of).copied().unwrap_or(0))
+    }
+
+    async fn count_ahead(&self, tenant: TenantId, run: RunId, limit: usize) -> Result<u64> {
+        queue::count_ahead(&self.pool, tenant, run, limit).await
+    }
+
+    async fn find_turn(&self, tenant: TenantId, key: &str) -> Result<Option<RunId>> {
+        turns::find(&self.pool, tenant, key).await
     }
 
     async fn read_inbox(

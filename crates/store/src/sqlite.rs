@@ -6,15 +6,21 @@
 
 mod agents;
 mod artifacts;
+mod caps;
 mod clock;
 mod inbox;
+mod interrupts;
 mod journal;
+mod keys;
 mod lock;
+mod messages;
+mod pools;
 mod queue;
 mod row;
 mod runs;
 mod save;
 mod tenants;
+mod turns;
 mod tx;
 
 use std::path::{Path, PathBuf};
@@ -24,11 +30,16 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::queue::Capped;
 use tenure_core::run::InboxItem;
-use tenure_core::{AgentId, Digest, Entry, Name, RunId, TenantId, Timestamp};
+use tenure_core::{
+    AgentId, Digest, Entry, Interrupt, InterruptId, Name, RunId, TenantId, Timestamp,
+};
 use tokio::sync::{Mutex, broadcast};
 
-use crate::{ArtifactRow, FullRun, Hint, Result, RunFilter, Store, StoreError, Tx};
+use crate::{
+    ArtifactRow, FullRun, Hint, InterruptFilter, Result, RunFilter, Store, StoreError, Tx,
+};
 
 const READERS: u32 = 8;
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
@@ -125,10 +136,16 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         tenants::STATEMENTS,
         agents::STATEMENTS,
         runs::STATEMENTS,
+        keys::STATEMENTS,
         queue::STATEMENTS,
+        caps::STATEMENTS,
+        pools::STATEMENTS,
+        turns::STATEMENTS,
         save::STATEMENTS,
         journal::STATEMENTS,
         inbox::STATEMENTS,
+        interrupts::STATEMENTS,
+        messages::STATEMENTS,
         artifacts::STATEMENTS,
     ];
     all.concat().into_iter().map(|sql| (crate::statement_name(sql), sql)).collect()
@@ -227,6 +244,36 @@ impl Store for SqliteStore {
         max_bytes: usize,
     ) -> Result<Vec<Entry>> {
         journal::read(&self.readers, tenant, run, after, limit, max_bytes).await
+    }
+
+    async fn find_interrupt(&self, tenant: TenantId, id: InterruptId) -> Result<Option<Interrupt>> {
+        interrupts::find(&self.readers, tenant, id).await
+    }
+
+    async fn list_interrupts(
+        &self,
+        tenant: TenantId,
+        filter: &InterruptFilter,
+        after: Option<(Timestamp, InterruptId)>,
+        limit: usize,
+    ) -> Result<Vec<Interrupt>> {
+        interrupts::list(&self.readers, tenant, filter, after, limit).await
+    }
+
+    async fn polled_at(&self, tenant: TenantId, pool: &Name) -> Result<Option<Timestamp>> {
+        pools::polled_at(&self.readers, tenant, pool).await
+    }
+
+    async fn count_running(&self, of: Capped) -> Result<u64> {
+        caps::count(&self.readers, of).await
+    }
+
+    async fn count_ahead(&self, tenant: TenantId, run: RunId, limit: usize) -> Result<u64> {
+        queue::count_ahead(&self.readers, tenant, run, limit).await
+    }
+
+    async fn find_turn(&self, tenant: TenantId, key: &str) -> Result<Option<RunId>> {
+        turns::find(&self.readers, tenant, key).await
     }
 
     async fn read_inbox(

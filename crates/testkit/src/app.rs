@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tenure_core::Timestamp;
 use tenure_sdk::{Client, v1};
+use tenure_server::carrier::{Carrier, Database};
 use tenure_server::{Service, Settings, SystemEntropy};
 use tenure_store::Store;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +37,18 @@ impl App {
 
     /// Over this store, with these settings. Several may share a store, like replicas.
     pub async fn over(store: Arc<dyn Store>, settings: Settings) -> Self {
-        let service = Service::new(store.clone(), Arc::new(SystemEntropy), settings);
+        let carrier = Arc::new(Database::new(store.clone()));
+        Self::carried(store, settings, carrier).await
+    }
+
+    /// The same, with hints to and from others by this carrier.
+    pub async fn carried(
+        store: Arc<dyn Store>,
+        settings: Settings,
+        carrier: Arc<dyn Carrier>,
+    ) -> Self {
+        let entropy = Arc::new(SystemEntropy);
+        let service = Service::with_carrier(store.clone(), entropy, settings, carrier);
         let tenant = "default".parse().expect("`default` is a name");
         service.ensure_tenant(tenant).await.expect("the tenant can be created");
         let any_port = ([127, 0, 0, 1], 0).into();

@@ -3,6 +3,8 @@
 //! A transaction is a copy of everything; committing puts the copy in the original's place. Only
 //! one is open at a time, so no run is ever busy. The clock stands still until it is set.
 
+mod queue;
+mod records;
 mod state;
 mod tx;
 
@@ -11,9 +13,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::queue::Capped;
 use tenure_core::run::{InboxItem, RunState};
-use tenure_core::{AgentId, Digest, Entry, EntryStatus, Name, Payload, RunId, TenantId, Timestamp};
-use tenure_store::{ArtifactRow, FullRun, Hint, Result, RunFilter, Store, Tx};
+use tenure_core::{
+    AgentId, Digest, Entry, Interrupt, InterruptId, Name, Payload, Run, RunId, TenantId, Timestamp,
+};
+use tenure_store::{ArtifactRow, FullRun, Hint, InterruptFilter, Result, RunFilter, Store, Tx};
 use tokio::sync::broadcast;
 
 use state::State;
@@ -171,10 +176,42 @@ impl Store for Model {
         let mut bytes = 0;
         page.retain(|entry| {
             let fits = bytes <= max_bytes;
-            bytes += size(entry);
+            bytes += entry.record.status.size();
             fits
         });
         Ok(page)
+    }
+
+    async fn find_interrupt(&self, tenant: TenantId, id: InterruptId) -> Result<Option<Interrupt>> {
+        Ok(self.state().interrupts.get(&(tenant, id)).cloned())
+    }
+
+    async fn list_interrupts(
+        &self,
+        tenant: TenantId,
+        filter: &InterruptFilter,
+        after: Option<(Timestamp, InterruptId)>,
+        limit: usize,
+    ) -> Result<Vec<Interrupt>> {
+        let mut found = self.state().list_interrupts(tenant, filter, after);
+        found.truncate(limit);
+        Ok(found)
+    }
+
+    async fn polled_at(&self, tenant: TenantId, pool: &Name) -> Result<Option<Timestamp>> {
+        Ok(self.state().polls.get(&(tenant, pool.clone())).copied())
+    }
+
+    async fn count_running(&self, of: Capped) -> Result<u64> {
+        Ok(self.state().count_running(of))
+    }
+
+    async fn count_ahead(&self, tenant: TenantId, run: RunId, limit: usize) -> Result<u64> {
+        Ok(self.state().count_ahead(tenant, run).min(limit) as u64)
+    }
+
+    async fn find_turn(&self, tenant: TenantId, key: &str) -> Result<Option<RunId>> {
+        Ok(self.state().turns.get(&(tenant, key.to_owned())).copied())
     }
 
     async fn read_inbox(
@@ -219,20 +256,25 @@ impl Store for Model {
 }
 
 fn passes(filter: &RunFilter, full: &FullRun) -> bool {
-    filter.agent.is_none_or(|agent| agent == full.run.agent)
-        && (filter.states.is_empty() || filter.states.contains(&full.run.state.name()))
+    let run = &full.run;
+    run.check.is_none()
+        && filter.agent.is_none_or(|agent| agent == run.agent)
+        && (filter.states.is_empty() || filter.states.contains(&run.state.name()))
+        && filter.failure_code.as_deref().is_none_or(|code| failed_with(run) == Some(code))
+        && filter.parent.is_none_or(|of| run.parent.as_ref().is_some_and(|by| by.run == of))
+        && filter.concurrency.as_ref().is_none_or(|key| run.concurrency.as_ref() == Some(key))
+}
+
+fn failed_with(run: &Run) -> Option<&str> {
+    match &run.state {
+        RunState::Failed { failure, .. } => Some(&failure.code),
+        _ => None,
+    }
 }
 
 fn empty(full: &mut FullRun) {
     full.input = Payload::default();
     if let RunState::Succeeded { output, .. } = &mut full.run.state {
         *output = Payload::default();
-    }
-}
-
-fn size(entry: &Entry) -> usize {
-    match &entry.record.status {
-        EntryStatus::Succeeded(payload) => payload.data.len(),
-        EntryStatus::Failed(failure) => failure.message.len(),
     }
 }

@@ -1,11 +1,27 @@
 //! What can be written on the command line, and nothing about what it does.
 
+mod agents;
+mod inbox;
+mod run;
+mod runs;
+mod value;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use tenure_core::{Name, StateName};
+use tenure_core::Name;
+
+pub(crate) use agents::{Agents, Tenants};
+pub(crate) use inbox::{Filter, Inbox, ListInbox, Which};
+pub(crate) use run::{Input, Policy, Run, Terms};
+pub(crate) use runs::{Fork, Given, ListRuns, Patch, Runs, Steer, Tools};
+pub(crate) use value::{AgentRef, Cap};
+
+/// Where a control plane listens unless it is told otherwise.
+pub(crate) const URL: &str = "http://127.0.0.1:7700";
+/// The tenant of an installation that has only one.
+pub(crate) const TENANT: &str = "default";
 
 /// Runs AI agents that survive crashes: every step is recorded once, and a run goes on where it
 /// stopped.
@@ -28,7 +44,7 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "TENURE_URL",
-        default_value = "http://127.0.0.1:7700",
+        default_value = URL,
         help_heading = "Global options"
     )]
     pub(crate) url: String,
@@ -37,7 +53,7 @@ pub(crate) struct Global {
         long,
         global = true,
         env = "TENURE_TENANT",
-        default_value = "default",
+        default_value = TENANT,
         help_heading = "Global options"
     )]
     pub(crate) tenant: Name,
@@ -68,10 +84,13 @@ pub(crate) enum Command {
     /// Check agent specifications and publish them.
     Apply(Apply),
     /// Start a run of an agent.
-    Run(Run),
-    /// Look at runs; retry, cancel and signal them.
+    Run(Box<Run>),
+    /// Look at runs and intervene: pause, retry, patch, fork, check and more.
     #[command(subcommand)]
     Runs(Runs),
+    /// What runs ask people, and the answers.
+    #[command(subcommand)]
+    Inbox(Inbox),
     /// Show what a run has done, as a timeline.
     Journal(Journal),
     /// The files that a run made.
@@ -128,78 +147,6 @@ pub(crate) struct Apply {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Run {
-    /// The agent, with a version number or an alias if it is not to be the newest version.
-    #[arg(value_name = "AGENT[@VERSION]")]
-    pub(crate) agent: AgentRef,
-    /// What it is given: a text, @FILE, or - for standard input.
-    #[arg(long, value_name = "TEXT|@FILE|-")]
-    pub(crate) input: Option<String>,
-    /// The input is JSON.
-    #[arg(long, requires = "input")]
-    pub(crate) json: bool,
-    /// Start it no earlier than after this time, such as 90s or 10m.
-    #[arg(long, value_name = "TIME", value_parser = span)]
-    pub(crate) start_after: Option<Duration>,
-    /// A label to find the run by.
-    #[arg(long = "label", value_name = "KEY=VALUE", value_parser = label)]
-    pub(crate) labels: Vec<(String, String)>,
-    /// The same key again returns the same run.
-    #[arg(long, value_name = "KEY")]
-    pub(crate) idempotency_key: Option<String>,
-    /// Show each step as it is recorded, and wait for the end.
-    #[arg(long)]
-    pub(crate) follow: bool,
-    /// Wait for the end; the exit status is 0 only if the run succeeded.
-    #[arg(long)]
-    pub(crate) wait: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Runs {
-    /// Runs, newest first.
-    List {
-        /// Only runs of this agent.
-        #[arg(long)]
-        agent: Option<Name>,
-        /// Only runs in this state; may be given several times.
-        #[arg(long = "state", value_parser = state)]
-        states: Vec<StateName>,
-        /// How many at most.
-        #[arg(long, default_value_t = 20)]
-        limit: usize,
-    },
-    /// One run with its input, output and usage.
-    Get {
-        /// The run's id.
-        run: String,
-    },
-    /// Try a run again now: one that is blocked, or that waits for its next attempt.
-    Retry {
-        /// The run's id.
-        run: String,
-    },
-    /// Ask a run to end.
-    Cancel {
-        /// The run's id.
-        run: String,
-        /// Why, for whoever looks at the run later.
-        #[arg(long, default_value = "")]
-        reason: String,
-    },
-    /// Send a run a message that it waits for.
-    Signal {
-        /// The run's id.
-        run: String,
-        /// The name that the run waits for.
-        name: Name,
-        /// What it is given: a text, @FILE, or - for standard input; JSON if it is JSON.
-        #[arg(long, value_name = "TEXT|@FILE|-")]
-        payload: Option<String>,
-    },
-}
-
-#[derive(Debug, Args)]
 pub(crate) struct Journal {
     /// The run's id.
     pub(crate) run: String,
@@ -227,93 +174,29 @@ pub(crate) enum Artifacts {
     },
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Agents {
-    /// Agents by name.
-    List,
-    /// One agent with its aliases and its newest specification.
-    Get {
-        /// The agent, or with @VERSION one version of it.
-        #[arg(value_name = "AGENT[@VERSION]")]
-        agent: AgentRef,
-    },
-    /// Versions of an agent, newest first.
-    Versions {
-        /// The agent's name.
-        agent: Name,
-    },
-    /// Point an alias to versions: `tenure agents alias digest stable 3=9 4=1`.
-    Alias {
-        /// The agent's name.
-        agent: Name,
-        /// The alias, such as `stable`.
-        alias: Name,
-        /// Version numbers; the weight is 1 if it is not given.
-        #[arg(required = true, value_name = "VERSION[=WEIGHT]", value_parser = target)]
-        targets: Vec<(u32, u32)>,
-    },
+/// Who intervenes, and why.
+#[derive(Debug, Args)]
+pub(crate) struct By {
+    /// Why, for whoever looks at it later.
+    #[arg(long, default_value = "", hide_default_value = true)]
+    pub(crate) reason: String,
+    #[command(flatten)]
+    pub(crate) actor: Actor,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Tenants {
-    /// Create a tenant.
-    Create {
-        /// Its name.
-        name: Name,
-    },
-    /// Tenants by name.
-    List,
-    /// One tenant.
-    Get {
-        /// Its name.
-        name: Name,
-    },
-}
-
-/// An agent and, after an `@`, one of its versions or aliases.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AgentRef {
-    pub(crate) agent: Name,
-    /// A number, an alias, or empty for the newest.
-    pub(crate) version: String,
-}
-
-impl std::str::FromStr for AgentRef {
-    type Err = tenure_core::Error;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let (agent, version) = match text.split_once('@') {
-            Some((agent, version)) => (agent, version.parse::<Name>()?.to_string()),
-            None => (text, String::new()),
-        };
-        Ok(Self { agent: agent.parse()?, version })
-    }
-}
-
-fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.into(), value.into())),
-        _ => Err("write it as key=value".into()),
-    }
-}
-
-fn span(text: &str) -> Result<Duration, String> {
-    text.parse::<tenure_spec::Span>().map(|span| span.0).map_err(|error| error.to_string())
-}
-
-fn state(text: &str) -> Result<StateName, String> {
-    StateName::parse(text).ok_or_else(|| {
-        let words = StateName::ALL.map(StateName::as_str).join(", ");
-        format!("the states are {words}")
-    })
-}
-
-fn target(text: &str) -> Result<(u32, u32), String> {
-    let (version, weight) = text.split_once('=').unwrap_or((text, "1"));
-    match (version.parse(), weight.parse()) {
-        (Ok(version @ 1..), Ok(weight @ 1..)) => Ok((version, weight)),
-        _ => Err("write a version number, or number=weight, both at least 1".into()),
-    }
+/// Who intervenes.
+#[derive(Debug, Args)]
+pub(crate) struct Actor {
+    /// Who does it, for the record.
+    #[arg(
+        long,
+        value_name = "WHO",
+        env = "USER",
+        hide_env_values = true,
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub(crate) actor: String,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub(crate) mod agents;
 pub(crate) mod apply;
 pub(crate) mod artifacts;
+pub(crate) mod inbox;
 pub(crate) mod journal;
 pub(crate) mod run;
 pub(crate) mod runs;

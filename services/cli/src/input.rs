@@ -6,6 +6,7 @@ use std::path::Path;
 use tenure_core::limits;
 use tenure_sdk::v1;
 
+use crate::cli::Input;
 use crate::problem::Problem;
 
 const JSON: &str = tenure_core::Payload::JSON;
@@ -23,13 +24,15 @@ pub(crate) enum Format {
     Guess,
 }
 
+/// What a run is given, if it is given anything.
+pub(crate) fn given(input: &Input) -> Result<Option<v1::Payload>, Problem> {
+    let format = if input.json { Format::Json } else { Format::Text };
+    input.input.as_ref().map(|text| payload(text, format)).transpose()
+}
+
 /// The payload that `TEXT`, `@FILE` or `-` stands for.
 pub(crate) fn payload(argument: &str, format: Format) -> Result<v1::Payload, Problem> {
-    let data = match (argument, argument.strip_prefix('@')) {
-        ("-", _) => stdin()?,
-        (_, Some(path)) => file(Path::new(path))?,
-        (text, None) => text.as_bytes().to_vec(),
-    };
+    let data = bytes(argument)?;
     if data.len() > limits::PAYLOAD {
         let message =
             format!("the input has {} bytes; the limit is {}", data.len(), limits::PAYLOAD);
@@ -37,6 +40,40 @@ pub(crate) fn payload(argument: &str, format: Format) -> Result<v1::Payload, Pro
     }
     let content_type = content_type(&data, format)?.to_owned();
     Ok(v1::Payload { content_type, data: data.into(), ..v1::Payload::default() })
+}
+
+/// The bytes that `TEXT`, `@FILE` or `-` stands for.
+fn bytes(argument: &str) -> Result<Vec<u8>, Problem> {
+    match (argument, argument.strip_prefix('@')) {
+        ("-", _) => stdin(),
+        (_, Some(path)) => file(Path::new(path)),
+        (text, None) => Ok(text.as_bytes().to_vec()),
+    }
+}
+
+/// The text that `TEXT`, `@FILE` or `-` stands for; the last line break of a file is not part of it.
+pub(crate) fn text(argument: &str) -> Result<String, Problem> {
+    let text = String::from_utf8(bytes(argument)?);
+    let text = text.map_err(|_| Problem::new("the value is not UTF-8 text"))?;
+    Ok(text.strip_suffix('\n').unwrap_or(&text).to_owned())
+}
+
+/// The JSON that `JSON`, `@FILE` or `-` stands for; `what` it is, for errors.
+pub(crate) fn json(what: &str, argument: &str) -> Result<serde_json::Value, Problem> {
+    serde_json::from_slice(&bytes(argument)?).map_err(|error| {
+        Problem::new(format!("{what} is not JSON: {error}")).hint(
+            "a text needs double quotes in JSON; quote the whole for your shell: '\"like this\"'",
+        )
+    })
+}
+
+/// JSON as a payload.
+pub(crate) fn json_payload(value: &serde_json::Value) -> v1::Payload {
+    v1::Payload {
+        content_type: JSON.to_owned(),
+        data: value.to_string().into(),
+        ..v1::Payload::default()
+    }
 }
 
 fn content_type(data: &[u8], format: Format) -> Result<&'static str, Problem> {

@@ -40,13 +40,14 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
     let ui = Ui::new(cli.global.output);
     let session = || Session::open(&cli.global, ui);
     match cli.command {
-        Command::Run(command) => return commands::run::run(&session()?, command).await,
+        Command::Run(command) => return commands::run::run(&session()?, *command).await,
+        Command::Runs(command) => return commands::runs::runs(&session()?, command).await,
+        Command::Inbox(command) => return commands::inbox::inbox(&session()?, command).await,
+        Command::Agents(command) => return commands::agents::agents(&session()?, command).await,
         Command::Dev(command) => return dev::dev(&cli.global, ui, command).await,
         Command::Apply(command) => commands::apply::apply(&session()?, command).await?,
-        Command::Runs(command) => commands::runs::runs(&session()?, command).await?,
         Command::Journal(command) => commands::journal::journal(&session()?, command).await?,
         Command::Artifacts(command) => commands::artifacts::artifacts(&session()?, command).await?,
-        Command::Agents(command) => commands::agents::agents(&session()?, command).await?,
         Command::Tenants(command) => commands::tenants::tenants(&session()?, command).await?,
         Command::Schema => commands::schema::schema(ui)?,
         Command::Worker(command) => commands::services::worker(command).await?,

@@ -61,7 +61,8 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Unavailable => Some("start one with 'tenure dev', or name another with --url"),
         ErrorKind::NotFound => Some(
-            "look with 'tenure agents list' or 'tenure runs list'; another tenant's need --tenant",
+            "look with 'tenure agents list', 'tenure runs list' or 'tenure inbox list'; another \
+             tenant's need --tenant",
         ),
         ErrorKind::TooMany => Some("try again in a moment"),
         _ => None,

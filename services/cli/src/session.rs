@@ -3,9 +3,9 @@
 use tenure_core::StateName;
 use tenure_sdk::{Client, v1};
 
-use crate::cli::Global;
+use crate::cli::{self, Global};
 use crate::problem::Problem;
-use crate::ui::Ui;
+use crate::ui::{Ui, text};
 
 /// The most that one page of a list can have; 0 asks for the server's default, which is the same.
 const PAGE: usize = 200;
@@ -26,13 +26,25 @@ pub(crate) use answer;
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) ui: Ui,
+    url: String,
 }
 
 impl Session {
     /// Prepares a connection; the first call makes it.
     pub(crate) fn open(global: &Global, ui: Ui) -> Result<Self, Problem> {
         let client = Client::connect(&global.url, global.tenant.clone())?;
-        Ok(Self { client, ui })
+        Ok(Self { client, ui, url: global.url.clone() })
+    }
+
+    /// A command for the same control plane and tenant, to be copied.
+    pub(crate) fn command(&self, words: &str) -> String {
+        let mut command = "tenure".to_owned();
+        let tenant = self.client.tenant().as_str();
+        let options = [("url", &*self.url, cli::URL), ("tenant", tenant, cli::TENANT)];
+        for (name, value, _) in options.iter().filter(|(_, value, usual)| value != usual) {
+            command = format!("{command} --{name} {}", text::quoted(value));
+        }
+        format!("{command} {words}")
     }
 
     /// The tenant's name as requests want it.
@@ -94,6 +106,18 @@ mod tests {
             assert_eq!(state(&run), Some(name));
         }
         assert_eq!(state(&v1::Run { state: 99, ..v1::Run::default() }), None);
+    }
+
+    #[tokio::test]
+    async fn a_command_to_be_copied_goes_where_this_one_went() {
+        let command = |url: &str, tenant: &str| {
+            let (url, tenant) = (url.to_owned(), tenant.parse().unwrap());
+            let global = Global { url, tenant, output: cli::Output::Text };
+            Session::open(&global, Ui::new(global.output)).unwrap().command("runs list")
+        };
+        assert_eq!(command(cli::URL, cli::TENANT), "tenure runs list");
+        let other = command("http://10.0.0.1:7700", "acme");
+        assert_eq!(other, "tenure --url http://10.0.0.1:7700 --tenant acme runs list");
     }
 
     #[test]

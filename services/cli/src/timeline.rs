@@ -1,6 +1,9 @@
-//! A journal as a person reads it: a line per entry, takeovers between them, totals below.
+//! A journal as a person reads it: a line per entry, changes of owner between them, totals below.
 
-use std::time::Duration;
+mod details;
+mod owners;
+
+use std::collections::HashMap;
 
 use tenure_core::Timestamp;
 use tenure_sdk::v1;
@@ -8,6 +11,7 @@ use tenure_sdk::v1::record::Status;
 
 use crate::ui::paint::Paint;
 use crate::ui::{text, time};
+use owners::{Change, Owners};
 
 /// The column of keys is no wider than this, so that details stay on the screen.
 const WIDEST_KEY: usize = 48;
@@ -20,9 +24,19 @@ pub(crate) struct Timeline {
     paint: Paint,
     started: Timestamp,
     key_width: usize,
-    /// The epoch and time of the entry before.
-    before: Option<(u64, Timestamp)>,
+    owners: Owners,
+    /// What has begun and has no result yet, by key.
+    open: HashMap<String, Begun>,
     totals: Totals,
+}
+
+/// What an entry began, which says how to read its result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    Step,
+    Again,
+    Question,
+    Call,
 }
 
 /// What has been shown.
@@ -30,8 +44,7 @@ pub(crate) struct Timeline {
 struct Totals {
     entries: u64,
     failed: u64,
-    takeovers: u64,
-    /// Entries by kind, in order of appearance.
+    /// Results by kind, in order of appearance.
     kinds: Vec<(&'static str, u64)>,
     usage: tenure_core::Usage,
 }
@@ -42,7 +55,8 @@ impl Timeline {
         let keys = known.iter().filter_map(|entry| entry.record.as_ref()).map(|r| r.key.len());
         let key_width = keys.max().unwrap_or(USUAL_KEY).min(WIDEST_KEY);
         let started = time::moment(run.created_at.as_ref());
-        Self { paint, started, key_width, before: None, totals: Totals::default() }
+        let (owners, open, totals) = (Owners::default(), HashMap::new(), Totals::default());
+        Self { paint, started, key_width, owners, open, totals }
     }
 
     /// The line above the first entry.
@@ -50,34 +64,40 @@ impl Timeline {
         self.paint.bold(format!("{:>4}  {:>9}  {:>9}  {:<8}  KEY", "SEQ", "AT", "TOOK", "KIND"))
     }
 
-    /// The lines of the next entry: itself, and before it who took over, if somebody did.
+    /// The lines of the next entry: itself, and before it what became of the run's owner, if that
+    /// changed.
     pub(crate) fn entry(&mut self, entry: &v1::Entry) -> Vec<String> {
         let at = time::moment(entry.at.as_ref());
-        let mut lines = Vec::new();
-        if let Some((epoch, before)) = self.before.filter(|(epoch, _)| *epoch != entry.epoch) {
-            self.totals.takeovers += 1;
-            lines.push(self.takeover(epoch, entry.epoch, at.since(before)));
-        }
-        self.before = Some((entry.epoch, at));
         let record = entry.record.clone().unwrap_or_default();
+        let change = self.owners.next(entry.epoch, at, &record);
+        let mut lines: Vec<_> = change.map(|change| self.change(&change)).into_iter().collect();
         self.totals.add(&record);
-        lines.push(self.line(entry.seq, at, &record));
+        let begun = self.begun(&record);
+        lines.push(self.line(entry.seq, at, &record, begun));
         lines
     }
 
-    fn takeover(&self, from: u64, to: u64, gap: Duration) -> String {
-        let gap = time::took(gap);
-        let text = format!("──── taken over after {gap}: epoch {from} → {to} ────");
+    /// What the entry is the result of, if it is one; what it begins is remembered.
+    fn begun(&mut self, record: &v1::Record) -> Option<Begun> {
+        let Some(Status::Opened(opening)) = &record.status else {
+            return self.open.remove(&record.key);
+        };
+        self.open.insert(record.key.clone(), details::begins(opening));
+        None
+    }
+
+    fn change(&self, change: &Change) -> String {
+        let text = format!("──── {} ────", change.sentence());
         format!("{:>4}  {:>9}  {}", "", "", self.paint.notable(text))
     }
 
-    fn line(&self, seq: u64, at: Timestamp, record: &v1::Record) -> String {
+    fn line(&self, seq: u64, at: Timestamp, record: &v1::Record, begun: Option<Begun>) -> String {
         let at = time::elapsed(at.since(self.started));
-        let took = time::took(time::length(record.duration.as_ref()));
+        let took = took(record);
         let kind = kind(record);
         let line = format!("{seq:>4}  {at:>9}  {took:>9}  {kind:<8}  ");
         let key = text::line(&record.key);
-        match details(record, self.paint) {
+        match details::details(record, begun, self.paint) {
             None => format!("{line}{key}"),
             Some(details) => format!("{line}{key:<width$}  {details}", width = self.key_width),
         }
@@ -85,7 +105,7 @@ impl Timeline {
 
     /// The line below the last entry.
     pub(crate) fn totals(&self) -> String {
-        let Some((_, last)) = self.before else {
+        let Some(last) = self.owners.last() else {
             return "nothing is recorded yet".into();
         };
         let all = text::count(self.totals.entries, "entry", "entries");
@@ -96,7 +116,11 @@ impl Timeline {
         if self.totals.failed > 0 {
             parts.push(self.paint.bad(format!("{} failed", self.totals.failed)));
         }
-        match self.totals.takeovers {
+        let begun = self.open.len() as u64;
+        if begun > 0 {
+            parts.push(self.paint.notable(format!("{} still open", text::thousands(begun))));
+        }
+        match self.owners.takeovers() {
             0 => {}
             1 => parts.push(self.paint.notable("taken over once")),
             times => parts.push(self.paint.notable(format!("taken over {times} times"))),
@@ -109,6 +133,9 @@ impl Totals {
     fn add(&mut self, record: &v1::Record) {
         self.entries += 1;
         self.failed += u64::from(matches!(record.status, Some(Status::Failed(_))));
+        if matches!(record.status, Some(Status::Opened(_))) {
+            return;
+        }
         let kind = kind(record);
         match self.kinds.iter_mut().find(|(known, _)| *known == kind) {
             Some((_, count)) => *count += 1,
@@ -131,22 +158,31 @@ pub(crate) fn kind(record: &v1::Record) -> &'static str {
         v1::EntryKind::Child => "child",
         v1::EntryKind::Artifact => "artifact",
         v1::EntryKind::Marker => "marker",
+        v1::EntryKind::Steering => "steering",
     }
 }
 
-/// What is worth saying about an entry beyond its columns.
-fn details(record: &v1::Record, paint: Paint) -> Option<String> {
-    let mut parts = Vec::new();
-    if let Some(Status::Failed(failure)) = &record.status {
-        parts.push(paint.bad(format!("failed: {}", self::failure(failure))));
+/// How long the work took; nothing for what is no work.
+fn took(record: &v1::Record) -> String {
+    let length = time::length(record.duration.as_ref());
+    match (&record.status, record.kind()) {
+        (Some(Status::Opened(_) | Status::Steered(_)), _) | (_, v1::EntryKind::Steering) => {
+            String::new()
+        }
+        (_, v1::EntryKind::Wait | v1::EntryKind::Child) if length.is_zero() => String::new(),
+        _ => time::took(length),
     }
-    if record.attempt > 1 {
-        parts.push(paint.notable(format!("{} attempts", record.attempt)));
+}
+
+/// `by ann: the amount was wrong`.
+pub(crate) fn by(steering: &v1::Steering) -> String {
+    let (actor, reason) = (text::line(&steering.actor), text::line(&steering.reason));
+    match (&*actor, &*reason) {
+        ("", "") => "nobody said by whom or why".into(),
+        ("", reason) => reason.into(),
+        (actor, "") => format!("by {actor}"),
+        (actor, reason) => format!("by {actor}: {reason}"),
     }
-    if let Some(usage) = &record.usage {
-        parts.extend(tokens(&self::usage(usage)).map(|tokens| paint.dim(tokens)));
-    }
-    (!parts.is_empty()).then(|| parts.join(" · "))
 }
 
 /// A failure in one line.

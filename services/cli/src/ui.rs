@@ -1,5 +1,6 @@
 //! How things look: for people as text, for programs as JSON.
 
+pub(crate) mod confirm;
 pub(crate) mod paint;
 pub(crate) mod progress;
 pub(crate) mod table;

@@ -33,6 +33,16 @@ pub struct Config {
     )]
     pub database_wait: Duration,
 
+    /// Redis that carries wake-ups between control planes: `redis://…`, `rediss://…` for TLS, or
+    /// `unix:///PATH`. Without it, and while it is away, PostgreSQL does
+    #[arg(long, env = "TENURE_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+
+    /// What the names of channels in that Redis begin with; another one for each installation that
+    /// shares it
+    #[arg(long, env = "TENURE_REDIS_PREFIX", default_value = "tenure")]
+    pub redis_prefix: String,
+
     /// Tenants to create at the start, unless they exist
     #[arg(long, env = "TENURE_TENANTS", value_delimiter = ',', default_value = "default")]
     pub tenants: Vec<Name>,
@@ -53,6 +63,8 @@ impl Default for Config {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 7700)),
             database_url: "sqlite:.tenure/tenure.db".into(),
             database_wait: Duration::from_secs(20),
+            redis_url: None,
+            redis_prefix: "tenure".into(),
             tenants: "default".parse().into_iter().collect(),
             lease_ttl: tenure_core::limits::LEASE_TTL,
             log: LogFormat::default(),

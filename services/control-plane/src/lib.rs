@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 pub use config::Config;
+use tenure_server::carrier::{Carrier, Database, Fallback, Redis};
 use tenure_server::{Service, Settings, SystemEntropy};
 use tenure_store::{Store, StoreError};
 use tokio::time::Instant;
@@ -24,19 +25,36 @@ pub async fn serve(
 ) -> anyhow::Result<()> {
     // Several TLS back ends may be linked; this one is ours. A second call finds it in place.
     let _ = rustls::crypto::ring::default_provider().install_default();
+    let redis = redis(&config)?;
     let Some(store) = open(&config, &shutdown).await? else { return Ok(()) };
     let settings = Settings {
         lease_ttl: config.lease_ttl,
         offer_ttl: config.lease_ttl.min(Settings::default().offer_ttl),
         ..Settings::default()
     };
-    let service = Service::new(store, Arc::new(SystemEntropy), settings);
+    let carrier = carrier(redis, store.clone());
+    let service = Service::with_carrier(store, Arc::new(SystemEntropy), settings, carrier);
     for tenant in config.tenants {
         service.ensure_tenant(tenant).await.context("could not create the tenants")?;
     }
     let listener = tenure_server::bind(config.listen).await?;
     ready(listener.local_addr()?);
     tenure_server::serve(service, listener, shutdown).await.context("serving ended")
+}
+
+/// The Redis of the configuration, which need not be there yet.
+fn redis(config: &Config) -> anyhow::Result<Option<Redis>> {
+    let Some(url) = &config.redis_url else { return Ok(None) };
+    let redis = Redis::new(url, &config.redis_prefix, Arc::new(SystemEntropy));
+    redis.map(Some).context("could not use --redis-url")
+}
+
+fn carrier(redis: Option<Redis>, store: Arc<dyn Store>) -> Arc<dyn Carrier> {
+    let database = Database::new(store);
+    match redis {
+        Some(redis) => Arc::new(Fallback::new(redis, database)),
+        None => Arc::new(database),
+    }
 }
 
 /// Opens the store, trying again while the database is away; `None` if told to stop meanwhile.

@@ -18,9 +18,17 @@ pub struct Config {
     /// Address of the control plane.
     #[arg(long, env = "TENURE_URL", default_value = "http://127.0.0.1:7700")]
     pub url: String,
-    /// Tenant whose runs are executed.
-    #[arg(long, env = "TENURE_TENANT", default_value = "default")]
-    pub tenant: Name,
+    /// Tenant whose runs are executed; may be given several times, or as a list with commas.
+    // Its id is that of the option of the `tenure` command, which is the same one there.
+    #[arg(
+        id = "tenant",
+        long = "tenant",
+        value_name = "TENANT",
+        env = "TENURE_TENANT",
+        default_value = "default",
+        value_delimiter = ','
+    )]
+    pub tenants: Vec<Name>,
     /// Pool to serve; may be given several times.
     #[arg(long = "pool", value_name = "POOL", default_value = "default")]
     pub pools: Vec<Name>,
@@ -110,6 +118,15 @@ mod tests {
         let config = parse("tenure-worker --pool a --pool b --model-host x,y").unwrap();
         assert_eq!(config.pools, ["a".parse().unwrap(), "b".parse().unwrap()]);
         assert_eq!(config.model_hosts, ["x", "y"]);
+    }
+
+    #[test]
+    fn a_worker_serves_as_many_tenants_as_it_is_told() {
+        let names = |line| -> Vec<String> {
+            parse(line).unwrap().tenants.iter().map(ToString::to_string).collect()
+        };
+        assert_eq!(names("tenure-worker"), ["default"]);
+        assert_eq!(names("tenure-worker --tenant a,b --tenant c"), ["a", "b", "c"]);
     }
 
     #[test]

@@ -22,11 +22,13 @@ use announce::Announcer;
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
     let interpreter = Interpreter::new(Settings { files, models: config.models.clone() })?;
-    let client = Client::connect(&config.url, config.tenant.clone())
+    let first = config.tenants.first().context("a worker needs at least one tenant")?;
+    let client = Client::connect(&config.url, first.clone())
         .with_context(|| format!("the control plane at `{}`", config.url))?;
-    let (url, tenant) = (&config.url, &config.tenant);
-    tracing::info!(%url, %tenant, pools = ?config.pools, "worker of tenant {tenant} at {url}");
-    let worker = config.pools.iter().cloned().fold(Worker::new(client), Worker::pool);
+    let (url, tenants, pools) = (&config.url, &config.tenants, &config.pools);
+    tracing::info!(%url, ?tenants, ?pools, "worker of {} tenants at {url}", tenants.len());
+    let worker = Worker::new(client).tenants(tenants.iter().cloned());
+    let worker = pools.iter().cloned().fold(worker, Worker::pool);
     worker
         .capacity(config.capacity)
         .observer(Arc::new(Announcer::new(config.announce_steps, config.hold_after)))

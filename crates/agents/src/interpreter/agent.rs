@@ -60,7 +60,12 @@ fn system(instructions: &str, output: Option<&Output>) -> String {
 }
 
 fn retry(retry: &tenure_spec::Retry) -> Retry {
-    Retry { attempts: retry.attempts, backoff: retry.backoff.0, max_backoff: retry.max_backoff.0 }
+    Retry {
+        attempts: retry.attempts,
+        backoff: retry.backoff.0,
+        max_backoff: retry.max_backoff.0,
+        ..Retry::default()
+    }
 }
 
 fn unreadable(problems: &tenure_spec::Problems) -> Failure {

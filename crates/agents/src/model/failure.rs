@@ -8,6 +8,7 @@ use genai::webc;
 use tenure_sdk::Failure;
 
 use super::keys::Secret;
+use crate::patience;
 
 /// Characters of a provider's answer that a message quotes: the reason, not a page of HTML.
 const QUOTED: usize = 500;
@@ -19,6 +20,7 @@ pub(super) fn of(model: &str, error: &genai::Error, key: Option<&Secret>) -> Fai
         None => told.unanswered(error),
     };
     failure.message = told.quote(&failure.message, 2 * QUOTED);
+    failure.retry_after = error.headers().and_then(patience::asked);
     failure
 }
 
@@ -41,6 +43,7 @@ impl Told<'_> {
             code: format!("model_http_{status}"),
             message: format!("model `{model}` answered {status}{hint}: {body}"),
             retryable: matches!(status, 408 | 409 | 429 | 500..=599),
+            retry_after: None,
         }
     }
 

@@ -9,12 +9,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use reqwest::header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, LOCATION, RETRY_AFTER};
 use reqwest::redirect::{self, Policy};
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::{Map, Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
 
 use super::{Output, Tool, step_name, text};
 use crate::model::Definition;
+use crate::patience;
 
 const NAME: &str = "http_request";
 /// How long a request may take, redirects and answer included.
@@ -74,7 +75,10 @@ impl HttpRequest {
             None => request,
         };
         match request.send().await {
-            Ok(response) => read(response).await.map_err(|error| failed(&method, &error)),
+            Ok(response) => match later(&response) {
+                Some(failure) => Err(failure),
+                None => read(response).await.map_err(|error| failed(&method, &error)),
+            },
             Err(error) => Err(failed(&method, &error)),
         }
     }
@@ -157,7 +161,18 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap, Failure> {
     Ok(headers)
 }
 
-/// What the model is told of an answer. Any status is one: what a 404 means is for the model.
+/// The failure of a request that its server refuses for now and says when it will not: it has done
+/// nothing, so it is asked again.
+fn later(response: &Response) -> Option<Failure> {
+    let status = response.status();
+    let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
+    let pause = patience::asked(response.headers()).filter(|_| busy.contains(&status))?;
+    let (code, seconds) = (status.as_u16(), pause.as_secs());
+    let message = format!("the server answered {code} and asks to wait for {seconds} s");
+    Some(Failure::retryable(format!("http_{code}"), message).after(pause))
+}
+
+/// What the model is told of an answer. Any other status is one: what a 404 means is for the model.
 async fn read(mut response: Response) -> Result<Value, reqwest::Error> {
     let status = response.status().as_u16();
     let headers = told(response.headers());
@@ -207,7 +222,8 @@ fn failed(method: &Method, error: &reqwest::Error) -> Failure {
     }
     let code = if error.is_timeout() { "http_timeout" } else { "http_connection" };
     let message = format!("the request got no answer: {cause}");
-    Failure { code: code.into(), message, retryable: error.is_connect() || method.is_idempotent() }
+    let retryable = error.is_connect() || method.is_idempotent();
+    Failure { retryable, ..Failure::permanent(code, message) }
 }
 
 fn wrong(why: &str) -> Failure {

@@ -8,11 +8,11 @@ use tenure_sdk::{Failure, Retry};
 
 use crate::double::{Answer, Double, json as answer};
 
-const RETRY: Retry = Retry { attempts: 1, backoff: Duration::ZERO, max_backoff: Duration::ZERO };
-
 async fn send(arguments: Value) -> Result<Value, Failure> {
     let hosts = vec!["127.0.0.1".into()];
-    HttpRequest::new(hosts, client().unwrap(), RETRY).send(&arguments, "run/turn/1/tool").await
+    HttpRequest::new(hosts, client().unwrap(), Retry::NONE)
+        .send(&arguments, "run/turn/1/tool")
+        .await
 }
 
 fn redirect(to: String) -> Answer {
@@ -108,4 +108,25 @@ async fn what_may_have_happened_is_not_repeated() {
     let url = format!("http://{}/", socket.local_addr().unwrap());
     drop(socket);
     assert!(send(json!({"method": "POST", "url": url})).await.unwrap_err().retryable);
+}
+
+#[tokio::test]
+async fn a_server_that_says_when_to_come_back_is_asked_again_then() {
+    let busy = |status, header| (status, vec![header], String::new());
+    let server = Double::start(vec![
+        busy(429, ("retry-after", "7".into())),
+        busy(503, ("retry-after", "120".into())),
+        busy(503, ("x-other", "1".into())),
+        busy(500, ("retry-after", "7".into())),
+    ])
+    .await;
+    let request = json!({"method": "POST", "url": server.url});
+    for (code, seconds) in [("http_429", 7), ("http_503", 120)] {
+        let failure = send(request.clone()).await.unwrap_err();
+        assert_eq!((failure.code.as_str(), failure.retryable), (code, true));
+        assert_eq!(failure.retry_after, Some(Duration::from_secs(seconds)));
+    }
+    for status in [503, 500] {
+        assert_eq!(send(request.clone()).await.unwrap()["status"], status, "it says no time");
+    }
 }

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::{CancelRequest, Run, RunState};
+use super::{Request, Run, RunState};
 use crate::error::Result;
-use crate::limits;
-use crate::text;
+use crate::steering::Steering;
 use crate::time::Timestamp;
 use crate::transition::{Effect, Transition};
 
@@ -15,26 +14,39 @@ impl Run {
     /// asked before.
     pub fn cancel(
         &self,
-        reason: &str,
+        by: Steering,
         now: Timestamp,
         grace: Duration,
     ) -> Result<Option<Transition>> {
-        text::check("the reason of a cancel", reason, limits::MESSAGE)?;
-        let cancelled = || RunState::Cancelled { reason: reason.to_owned(), at: now };
-        Ok(match &self.state {
-            RunState::Queued { .. } | RunState::Waiting { .. } => {
-                Some(self.to_rest(cancelled(), now))
+        let by = by.checked()?;
+        Ok(match (&self.state, &self.request) {
+            (RunState::Queued { .. } | RunState::Waiting { .. }, _) => {
+                Some(self.cancelled(by, now))
             }
-            RunState::Running { lease } if self.cancel.is_none() => {
-                let request = CancelRequest { reason: reason.to_owned(), force_at: now + grace };
-                let after = Self { cancel: Some(request), ..self.clone() };
+            (RunState::Running { lease }, None | Some(Request::Pause { .. })) => {
+                let request = Request::Cancel { by, force_at: now + grace };
+                let after = Self { request: Some(request), ..self.clone() };
                 let effects = vec![Effect::WakeOwner(lease.worker), Effect::WakeWatchers];
                 Some(Transition::of(self, after, effects, now))
             }
-            RunState::Running { .. }
-            | RunState::Succeeded { .. }
-            | RunState::Failed { .. }
-            | RunState::Cancelled { .. } => None,
+            (RunState::Running { .. }, Some(Request::Cancel { .. }))
+            | (
+                RunState::Succeeded { .. } | RunState::Failed { .. } | RunState::Cancelled { .. },
+                _,
+            ) => None,
         })
+    }
+
+    /// The cancel that was asked of its owner.
+    pub fn cancel_asked(&self) -> Option<(&Steering, Timestamp)> {
+        match &self.request {
+            Some(Request::Cancel { by, force_at }) => Some((by, *force_at)),
+            Some(Request::Pause { .. }) | None => None,
+        }
+    }
+
+    /// Whether its owner was asked to give it back, to rest.
+    pub const fn pause_asked(&self) -> bool {
+        matches!(self.request, Some(Request::Pause { .. }))
     }
 }

@@ -6,11 +6,15 @@ use super::{Run, RunState, WaitReason};
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::LeaseId;
-use crate::journal::{Entry, Failure, Record};
+use crate::interrupt::{Interrupt, InterruptState};
+use crate::journal::{EntryStatus, Failure, Record};
+use crate::key::Key;
 use crate::limits;
+use crate::message::Message;
 use crate::payload::Payload;
 use crate::time::Timestamp;
 use crate::transition::{Effect, Transition};
+use crate::wait::Opening;
 
 /// What a worker asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,8 +40,10 @@ pub enum Outcome {
     Fail {
         /// Why.
         failure: Failure,
-        /// The pause before the next attempt; `None` ends the run.
+        /// The pause before the next attempt; `None` leaves it to the run's policy.
         retry_after: Option<Duration>,
+        /// The failed steps that are to be executed again in the next attempt.
+        again: Vec<Key>,
     },
     /// Nothing can go on until something arrives in the inbox.
     Suspend {
@@ -45,6 +51,8 @@ pub enum Outcome {
         inbox: u64,
         /// Or until this much time has passed.
         wake_after: Option<Duration>,
+        /// Which waits are open, for people; the first few are kept.
+        on: Vec<Key>,
     },
     /// The run cannot go on without a decision.
     Block(Failure),
@@ -73,6 +81,9 @@ impl Run {
         }
         let alive = self.alive(commit.lease, now, ttl)?;
         self.check_seq(&commit)?;
+        if self.check.is_some() && !commit.records.is_empty() {
+            return Err(Error::invalid(format!("{} only checks: nothing is recorded", self.id)));
+        }
         let appended = append(self, alive, commit.records, commit.digest, now)?;
         let applied = match commit.outcome {
             None => appended,
@@ -124,7 +135,7 @@ impl Run {
 
     /// The transition that ends the lease.
     fn end(&self, outcome: Outcome, now: Timestamp) -> Result<Transition> {
-        let outcome = match (&self.cancel, outcome) {
+        let outcome = match (self.cancel_asked(), outcome) {
             // A run that was going to rest or come back anyway is cancelled instead.
             (
                 Some(_),
@@ -140,15 +151,13 @@ impl Run {
                 let output = output.checked(format!("the output of {}", self.id))?;
                 Ok(self.to_rest(RunState::Succeeded { output, at: now }, now))
             }
-            Outcome::Fail { retry_after: Some(pause), .. } if self.attempts < self.max_attempts => {
-                Ok(self.to_queue(now + pause, now))
+            Outcome::Fail { failure, retry_after, again } => {
+                self.fail(failure, retry_after, again, now)
             }
-            Outcome::Fail { failure, .. } => {
-                Ok(self.to_rest(RunState::Failed { failure: failure.cleaned(), at: now }, now))
-            }
-            Outcome::Suspend { inbox, wake_after } if inbox == self.inbox => {
+            Outcome::Suspend { inbox, wake_after, mut on } if inbox == self.inbox => {
                 let until = wake_after.map(|pause| now + pause);
-                let parked = RunState::Waiting { reason: WaitReason::Inbox { until } };
+                on.truncate(limits::WAIT_KEYS);
+                let parked = RunState::Waiting { reason: WaitReason::Inbox { until, on } };
                 Ok(self.given_back().to_rest(parked, now))
             }
             Outcome::Suspend { inbox, .. } => Err(Error::wrong_state(format!(
@@ -160,14 +169,38 @@ impl Run {
                 Ok(self.to_rest(RunState::Waiting { reason }, now))
             }
             Outcome::Release => Ok(self.given_back().to_queue(now, now)),
-            Outcome::Cancelled => match &self.cancel {
-                Some(cancel) => {
-                    let reason = cancel.reason.clone();
-                    Ok(self.to_rest(RunState::Cancelled { reason, at: now }, now))
-                }
+            Outcome::Cancelled => match self.cancel_asked() {
+                Some((by, _)) => Ok(self.cancelled(by.clone(), now)),
                 None => Err(Error::wrong_state(format!("nobody asked to cancel {}", self.id))),
             },
         }
+    }
+
+    /// Fails, or comes back: because the worker says when, or because the run's policy does.
+    fn fail(
+        &self,
+        failure: Failure,
+        retry_after: Option<Duration>,
+        again: Vec<Key>,
+        now: Timestamp,
+    ) -> Result<Transition> {
+        let by_policy = || match failure.retryable && self.cancel_asked().is_none() {
+            true => self.retry.pause(self.retried),
+            false => None,
+        };
+        let tired = self.attempts >= self.max_attempts;
+        let Some(pause) = retry_after.or_else(by_policy).filter(|_| !tired) else {
+            let failed = RunState::Failed { failure: failure.cleaned(), at: now };
+            return Ok(self.to_rest(failed, now));
+        };
+        let mut after = Self { retried: self.retried + 1, ..self.clone() };
+        let mut effects = Vec::with_capacity(again.len());
+        for key in again {
+            effects.push(after.entry(Record::again(key), now));
+        }
+        let reopened = Transition::of(self, after, effects, now);
+        let queued = reopened.run.to_queue(now + pause, now);
+        Ok(reopened.then(queued))
     }
 }
 
@@ -186,17 +219,41 @@ fn append(
         if let Some(usage) = &record.usage {
             after.usage.add(usage);
         }
-        effects.push(Effect::Append(Entry {
-            seq: after.next_seq,
-            epoch: after.epoch,
-            at: now,
-            record,
-        }));
-        after.next_seq += 1;
+        after.open(&record, now, &mut effects);
+        effects.push(after.entry(record, now));
     }
-    if !effects.is_empty() {
+    if after.next_seq > before.next_seq {
         after.stalled = 0;
         effects.push(Effect::WakeWatchers);
     }
     Ok(Transition::of(before, after, effects, now))
+}
+
+impl Run {
+    /// What a record begins outside of the journal.
+    fn open(&mut self, record: &Record, now: Timestamp, effects: &mut Vec<Effect>) {
+        let EntryStatus::Opened(opening) = &record.status else { return };
+        match opening {
+            Opening::Started | Opening::Again => {}
+            Opening::Interrupt(question) => {
+                self.interrupts += 1;
+                effects.push(Effect::OpenInterrupt(Box::new(Interrupt {
+                    id: Interrupt::id_of(self.id, &record.key),
+                    tenant: self.tenant,
+                    run: self.id,
+                    agent: self.agent,
+                    key: record.key.clone(),
+                    question: (**question).clone(),
+                    opened_at: now,
+                    due_at: question.timeout.map(|timeout| now + timeout),
+                    state: InterruptState::Open,
+                })));
+            }
+            Opening::Child(call) => {
+                self.children += u32::from(!call.detached);
+                let message = Message::Call { key: record.key.clone(), call: call.clone() };
+                effects.push(self.post(message));
+            }
+        }
+    }
 }

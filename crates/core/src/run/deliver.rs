@@ -1,7 +1,11 @@
 //! Deliver: something from outside arrives in the run's inbox.
 
+use std::fmt;
+
 use super::{Run, RunState, WaitReason};
 use crate::error::{Error, ErrorKind, Result};
+use crate::journal::Failure;
+use crate::key::Key;
 use crate::limits;
 use crate::name::Name;
 use crate::payload::Payload;
@@ -15,16 +19,34 @@ pub struct InboxItem {
     pub number: u64,
     /// Who or what sent it: the same source twice is the same item.
     pub source: String,
-    /// The signal's name.
-    pub name: Name,
-    /// What it brings.
-    pub payload: Payload,
+    /// What it is about.
+    pub topic: Topic,
+    /// What it brings; a wait may end with a failure.
+    pub result: Result<Payload, Failure>,
     /// When it was accepted, by the database's clock.
     pub at: Timestamp,
 }
 
+/// What an inbox item is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Topic {
+    /// A signal of this name, for the next wait for it.
+    Signal(Name),
+    /// The end of the wait that the entry with this key opened.
+    Wait(Key),
+}
+
+impl fmt::Display for Topic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Signal(name) => write!(f, "signal `{name}`"),
+            Self::Wait(key) => write!(f, "wait `{key}`"),
+        }
+    }
+}
+
 impl Run {
-    /// Puts a signal into the inbox; wakes the run if it waits for one, or tells its owner.
+    /// Puts something into the inbox; wakes the run if it waits, or tells its owner.
     ///
     /// The counter stands on the run's row, so that a suspend that raced with this either sees it
     /// moved or is seen as waiting (NO-LOST-WAKE). That `source` is new is for the caller to check,
@@ -32,18 +54,22 @@ impl Run {
     pub fn deliver(
         &self,
         source: String,
-        name: Name,
-        payload: Payload,
+        topic: Topic,
+        result: Result<Payload, Failure>,
         now: Timestamp,
     ) -> Result<Transition> {
         let number = self.inbox + 1;
-        if number > limits::INBOX {
+        // What ends a wait is bounded by the waits, and must not be lost.
+        if number > limits::INBOX && matches!(topic, Topic::Signal(_)) {
             let (id, limit) = (self.id, limits::INBOX);
             let message = format!("{id} has been sent {limit} signals, which is the limit");
             return Err(Error::new(ErrorKind::TooLarge, message));
         }
-        let payload = payload.checked(format!("the payload of signal `{name}`"))?;
-        let item = InboxItem { number, source, name, payload, at: now };
+        let result = match result {
+            Ok(payload) => Ok(payload.checked(format!("the payload of {topic}"))?),
+            Err(failure) => Err(failure.cleaned()),
+        };
+        let item = InboxItem { number, source, topic, result, at: now };
         let counted = Self { inbox: number, ..self.clone() };
         let mut delivered = match &self.state {
             RunState::Waiting { reason: WaitReason::Inbox { .. } } => counted.to_queue(now, now),
@@ -51,14 +77,12 @@ impl Run {
                 let effects = vec![Effect::WakeOwner(lease.worker)];
                 Transition::of(self, counted, effects, now)
             }
-            RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Blocked(_) } => {
-                Transition::of(self, counted, Vec::new(), now)
-            }
+            RunState::Queued { .. }
+            | RunState::Waiting {
+                reason: WaitReason::Blocked(_) | WaitReason::Paused(_) | WaitReason::Turn,
+            } => Transition::of(self, counted, Vec::new(), now),
             RunState::Succeeded { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => {
-                let (id, state) = (self.id, self.state.name());
-                return Err(Error::wrong_state(format!(
-                    "{id} is {state} and takes nothing more in"
-                )));
+                return Err(self.refuse("takes nothing more in"));
             }
         };
         delivered.effects.push(Effect::Receive(item));

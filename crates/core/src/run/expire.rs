@@ -9,23 +9,33 @@ use crate::time::Timestamp;
 use crate::transition::{Effect, Transition};
 
 impl Run {
-    /// What `now` means for the run: a lease whose time is up goes back to the queue or ends the
-    /// run as *exhausted*, a cancel whose grace is over ends it by force. `None` when nothing is
-    /// due, which is how a sweep that read an old row finds out.
+    /// What `now` means for the run: a deadline that has passed ends it, a lease whose time is up
+    /// goes back to the queue or ends the run as *exhausted*, a cancel whose grace is over ends it
+    /// by force. `None` when nothing is due, which is how a sweep that read an old row finds out.
     pub fn expire(&self, now: Timestamp) -> Option<Transition> {
-        let lease = self.lease_held()?;
-        let forced = self.cancel.as_ref().is_some_and(|cancel| cancel.force_at <= now);
-        if !forced && !lease.expired(now) {
+        if self.state.is_terminal() {
             return None;
         }
-        let mut ended = match &self.cancel {
-            Some(cancel) => {
-                self.to_rest(RunState::Cancelled { reason: cancel.reason.clone(), at: now }, now)
-            }
+        let late = self.deadline.is_some_and(|deadline| deadline <= now);
+        let Some(lease) = self.lease_held() else {
+            return late.then(|| self.too_late(now));
+        };
+        let forced = self.cancel_asked().is_some_and(|(_, force_at)| force_at <= now);
+        let mut ended = match self.cancel_asked() {
+            _ if !forced && !late && !lease.expired(now) => return None,
+            Some((by, _)) => self.cancelled(by.clone(), now),
+            None if late => self.too_late(now),
             None => self.lose_lease(lease.started, now),
         };
         ended.effects.push(Effect::WakeOwner(lease.worker));
         Some(ended)
+    }
+
+    fn too_late(&self, now: Timestamp) -> Transition {
+        let at = self.deadline.unwrap_or(now);
+        let message = format!("it had not ended when its deadline passed at {at}");
+        let failure = Failure::permanent("deadline", message);
+        self.to_rest(RunState::Failed { failure, at: now }, now)
     }
 
     fn lose_lease(&self, started: bool, now: Timestamp) -> Transition {

@@ -1,31 +1,30 @@
 //! Retry: somebody wants the run to be tried again now.
 
 use super::{Run, RunState, WaitReason};
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::steering::{Steer, Steering};
 use crate::time::Timestamp;
 use crate::transition::Transition;
 
 impl Run {
     /// Puts a blocked run back into the queue, for code that fits its journal again, and ends the
     /// pause of one that is queued for later. `None` when it is ready already.
-    pub fn retry(&self, now: Timestamp) -> Result<Option<Transition>> {
+    pub fn retry(&self, by: Steering, now: Timestamp) -> Result<Option<Transition>> {
+        let by = by.checked()?;
         match &self.state {
-            RunState::Waiting { reason: WaitReason::Blocked(_) } => {
-                Ok(Some(self.to_queue(now, now)))
+            RunState::Queued { ready_at } if *ready_at <= now => Ok(None),
+            RunState::Queued { .. } | RunState::Waiting { reason: WaitReason::Blocked(_) } => {
+                let mut retried = self.to_queue(now, now);
+                retried.run.steer(Steer::Retry, by, now, &mut retried.effects);
+                Ok(Some(retried))
             }
-            RunState::Queued { ready_at } if *ready_at > now => Ok(Some(self.to_queue(now, now))),
-            RunState::Queued { .. } => Ok(None),
             RunState::Running { .. }
-            | RunState::Waiting { reason: WaitReason::Inbox { .. } }
+            | RunState::Waiting { .. }
             | RunState::Succeeded { .. }
             | RunState::Failed { .. }
-            | RunState::Cancelled { .. } => {
-                let (id, state) = (self.id, self.state.name());
-                Err(Error::wrong_state(format!(
-                    "{id} is {state}: only a blocked run, or one that waits for its next attempt, \
-                     can be tried again"
-                )))
-            }
+            | RunState::Cancelled { .. } => Err(self.refuse(
+                "only a blocked run, or one that waits for its next attempt, can be tried again",
+            )),
         }
     }
 }

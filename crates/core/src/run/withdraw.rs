@@ -1,6 +1,6 @@
 //! Withdraw: an offer did not reach anybody.
 
-use super::{Run, RunState};
+use super::Run;
 use crate::error::{Error, Result};
 use crate::id::LeaseId;
 use crate::time::Timestamp;
@@ -13,12 +13,9 @@ impl Run {
         if self.lease_of(id)?.started {
             return Err(Error::wrong_state(format!("{} has been taken up by its worker", self.id)));
         }
-        Ok(match &self.cancel {
+        Ok(match self.cancel_asked() {
             None => self.to_queue(now, now),
-            Some(cancel) => {
-                let reason = cancel.reason.clone();
-                self.to_rest(RunState::Cancelled { reason, at: now }, now)
-            }
+            Some((by, _)) => self.cancelled(by.clone(), now),
         })
     }
 }

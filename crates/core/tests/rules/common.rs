@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tenure_core::run::{Commit, Committed, NewRun, Outcome};
+use tenure_core::run::{
+    Commit, Committed, Concurrency, NewRun, Outcome, Parent, Policy, RetryPolicy,
+};
 use tenure_core::{
-    AgentId, Digest, EntryKind, EntryStatus, Failure, LeaseId, Payload, Record, Result, Run, RunId,
-    TenantId, Timestamp, Transition, WorkerId,
+    AgentId, Call, Decision, Digest, EntryKind, EntryStatus, Failure, LeaseId, Opening, Payload,
+    Question, Record, Result, Run, RunId, Steering, TenantId, Timestamp, Transition, WorkerId,
 };
 use uuid::Uuid;
 
@@ -26,8 +28,12 @@ pub(crate) fn worker() -> WorkerId {
     WorkerId::new(Uuid::from_u128(7))
 }
 
-pub(crate) fn created() -> Transition {
-    let new = NewRun {
+/// When a run of the tests fails unless it has ended.
+pub(crate) const DEADLINE: Duration = Duration::from_hours(9);
+
+/// What a run of the tests is made of: everything that can be caused elsewhere is.
+pub(crate) fn new_run() -> NewRun {
+    NewRun {
         id: RunId::new(Uuid::from_u128(1)),
         tenant: TenantId::new(Uuid::from_u128(2)),
         agent: AgentId::new(Uuid::from_u128(3)),
@@ -37,8 +43,59 @@ pub(crate) fn created() -> Transition {
         labels: BTreeMap::new(),
         start_after: Duration::ZERO,
         max_attempts: None,
+        retry: RetryPolicy {
+            limit: 2,
+            backoff: Duration::from_secs(10),
+            max_backoff: Duration::from_mins(1),
+        },
+        priority: 0,
+        timeout: Some(DEADLINE),
+        concurrency: Some(Concurrency { key: "session".into(), policy: Policy::Replace }),
+        parent: Some(Parent {
+            run: RunId::new(Uuid::from_u128(9)),
+            key: "child:hello".parse().unwrap(),
+            detached: false,
+        }),
+        depth: 1,
+        entries: 0,
+        check: None,
+    }
+}
+
+pub(crate) fn created() -> Transition {
+    Run::create(new_run(), true, at(0)).unwrap()
+}
+
+/// Somebody, for a reason.
+pub(crate) fn ann() -> Steering {
+    Steering::new("ann", "a reason")
+}
+
+/// A question with an hour's time.
+pub(crate) fn question() -> Record {
+    let question = Question {
+        title: "may it?".into(),
+        timeout: Some(Duration::from_hours(1)),
+        default: Some(Decision::Reject),
+        ..Question::default()
     };
-    Run::create(new, at(0)).unwrap()
+    opened("approve", EntryKind::Wait, Opening::Interrupt(Box::new(question)))
+}
+
+/// A call of another agent.
+pub(crate) fn call(key: &str) -> Record {
+    let call = Call {
+        agent: "other".parse().unwrap(),
+        version: String::new(),
+        input: Payload::json("1"),
+        detached: false,
+    };
+    opened(key, EntryKind::Child, Opening::Child(Box::new(call)))
+}
+
+/// A record that only opens something.
+pub(crate) fn opened(key: &str, kind: EntryKind, opening: Opening) -> Record {
+    Record { kind, status: EntryStatus::Opened(opening), ..record(key) }
 }
 
 pub(crate) fn record(key: &str) -> Record {
@@ -59,7 +116,15 @@ pub(crate) fn commit(
     keys: &[&str],
     outcome: Option<Outcome>,
 ) -> Commit {
-    let records: Vec<Record> = keys.iter().map(|key| record(key)).collect();
+    commit_of(lease, expected_seq, keys.iter().map(|key| record(key)).collect(), outcome)
+}
+
+pub(crate) fn commit_of(
+    lease: LeaseId,
+    expected_seq: u64,
+    records: Vec<Record>,
+    outcome: Option<Outcome>,
+) -> Commit {
     let digest = Digest::of(format!("{lease} {expected_seq} {records:?} {outcome:?}"));
     Commit { lease, expected_seq, records, outcome, digest }
 }
@@ -72,5 +137,5 @@ pub(crate) fn apply(run: &Run, commit: Commit, now: Timestamp) -> Result<Option<
 }
 
 pub(crate) fn fail(retry_after: Option<Duration>) -> Outcome {
-    Outcome::Fail { failure: Failure::permanent("broken", "it broke"), retry_after }
+    Outcome::Fail { failure: Failure::permanent("broken", "it broke"), retry_after, again: vec![] }
 }

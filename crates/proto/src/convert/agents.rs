@@ -9,6 +9,7 @@ pub fn tenant(tenant: &Tenant) -> v1::Tenant {
     v1::Tenant {
         id: tenant.id.to_string(),
         name: tenant.name.to_string(),
+        max_running: tenant.max_running,
         created_at: Some(timestamp(tenant.created_at)),
     }
 }
@@ -19,6 +20,7 @@ pub fn agent(agent: &Agent) -> v1::Agent {
         id: agent.id.to_string(),
         name: agent.name.to_string(),
         latest_version: agent.latest,
+        max_running: agent.max_running,
         created_at: Some(timestamp(agent.created_at)),
     }
 }

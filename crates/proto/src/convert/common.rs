@@ -5,6 +5,7 @@ use tenure_core::{
     Usage,
 };
 
+use super::{opening, opening_in, steering, steering_in};
 use crate::v1;
 
 /// The value of a field that must be there.
@@ -48,6 +49,14 @@ pub fn duration_in(field: &str, duration: Option<pbjson_types::Duration>) -> Res
     }
 }
 
+/// A duration from the wire, if there is one.
+pub fn duration_if(
+    field: &str,
+    duration: Option<pbjson_types::Duration>,
+) -> Result<Option<Duration>> {
+    duration.map(|duration| duration_in(field, Some(duration))).transpose()
+}
+
 /// A payload, as the wire says it.
 pub fn payload(payload: Payload) -> v1::Payload {
     let Payload { content_type, encoding, data } = payload;
@@ -62,13 +71,14 @@ pub fn payload_in(payload: Option<v1::Payload>) -> Payload {
 
 /// A failure, as the wire says it.
 pub fn failure(failure: Failure) -> v1::Failure {
-    let Failure { code, message, retryable } = failure;
+    let Failure { code, message, retryable, retry_after: _ } = failure;
     v1::Failure { code, message, retryable }
 }
 
-pub(super) fn failure_in(failure: v1::Failure) -> Failure {
+/// A failure from the wire.
+pub fn failure_in(failure: v1::Failure) -> Failure {
     let v1::Failure { code, message, retryable } = failure;
-    Failure { code, message, retryable }
+    Failure { code, message, retryable, retry_after: None }
 }
 
 /// What was consumed, as the wire says it.
@@ -129,6 +139,8 @@ pub fn record(record: Record) -> v1::Record {
         status: Some(match record.status {
             EntryStatus::Succeeded(result) => v1::record::Status::Succeeded(payload(result)),
             EntryStatus::Failed(reason) => v1::record::Status::Failed(failure(reason)),
+            EntryStatus::Opened(what) => v1::record::Status::Opened(opening(what)),
+            EntryStatus::Steered(by) => v1::record::Status::Steered(steering(by)),
         }),
     }
 }
@@ -146,6 +158,8 @@ pub fn record_in(record: v1::Record) -> Result<Record> {
                 EntryStatus::Succeeded(payload_in(Some(result)))
             }
             v1::record::Status::Failed(reason) => EntryStatus::Failed(failure_in(reason)),
+            v1::record::Status::Opened(what) => EntryStatus::Opened(opening_in(&key, what)?),
+            v1::record::Status::Steered(by) => EntryStatus::Steered(steering_in(Some(by))),
         },
         input: match &*record.input_digest {
             [] => None,
@@ -167,6 +181,7 @@ fn kind(kind: EntryKind) -> v1::EntryKind {
         EntryKind::Child => v1::EntryKind::Child,
         EntryKind::Artifact => v1::EntryKind::Artifact,
         EntryKind::Marker => v1::EntryKind::Marker,
+        EntryKind::Steering => v1::EntryKind::Steering,
     }
 }
 
@@ -176,7 +191,22 @@ fn kind_in(wire: v1::EntryKind) -> Option<EntryKind> {
 
 #[cfg(test)]
 mod tests {
+    use tenure_core::{Call, Decision, Opening, Question, QuestionKind, Steering};
+
     use super::*;
+
+    fn question() -> Question {
+        Question {
+            kind: QuestionKind::Input,
+            title: "which one?".into(),
+            payload: Payload::json("{}"),
+            schema: "{}".into(),
+            decisions: vec![Decision::Respond, Decision::Reject],
+            assignee: "role:lead".into(),
+            timeout: Some(Duration::from_secs(9)),
+            default: Some(Decision::Reject),
+        }
+    }
 
     #[test]
     fn times_before_1970_and_after_keep_their_microseconds() {
@@ -188,12 +218,21 @@ mod tests {
 
     #[test]
     fn a_record_comes_back_from_the_wire() {
-        for (kind, status) in EntryKind::ALL.into_iter().zip([true, false].into_iter().cycle()) {
-            let status = if status {
-                EntryStatus::Succeeded(Payload::json("1"))
-            } else {
-                EntryStatus::Failed(Failure::retryable("http_500", "it is down"))
-            };
+        let statuses = [
+            EntryStatus::Succeeded(Payload::json("1")),
+            EntryStatus::Failed(Failure::retryable("http_500", "it is down")),
+            EntryStatus::Steered(Steering::new("ann", "it is late")),
+            EntryStatus::Opened(Opening::Started),
+            EntryStatus::Opened(Opening::Again),
+            EntryStatus::Opened(Opening::Interrupt(Box::new(question()))),
+            EntryStatus::Opened(Opening::Child(Box::new(Call {
+                agent: "other".parse().unwrap(),
+                version: "stable".into(),
+                input: Payload::json("[]"),
+                detached: true,
+            }))),
+        ];
+        for (kind, status) in EntryKind::ALL.into_iter().cycle().zip(statuses) {
             let sent = Record {
                 key: "turn/3/tool:x#1".parse().unwrap(),
                 kind,

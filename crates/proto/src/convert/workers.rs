@@ -1,9 +1,8 @@
 use prost::Message as _;
-use tenure_core::run::{Commit, InboxItem, Outcome};
-use tenure_core::{Digest, Result, Timestamp};
+use tenure_core::run::{Commit, InboxItem, Outcome, Topic};
+use tenure_core::{Digest, Key, Result, Timestamp};
 
-use super::common::failure_in;
-use super::{duration_in, payload, payload_in, record_in, required};
+use super::{duration_if, failure, failure_in, payload, payload_in, record_in, required};
 use crate::v1;
 
 /// A commit from the wire, without the run that it is for.
@@ -26,17 +25,13 @@ pub fn outcome_in(outcome: v1::Outcome) -> Result<Outcome> {
         Wire::Succeed(output) => Outcome::Succeed(payload_in(Some(output))),
         Wire::Fail(fail) => Outcome::Fail {
             failure: failure_in(required("outcome.fail.failure", fail.failure)?),
-            retry_after: match fail.retry_after {
-                None => None,
-                pause => Some(duration_in("outcome.fail.retry_after", pause)?),
-            },
+            retry_after: duration_if("outcome.fail.retry_after", fail.retry_after)?,
+            again: keys_in(&fail.again)?,
         },
         Wire::Suspend(suspend) => Outcome::Suspend {
             inbox: suspend.inbox,
-            wake_after: match suspend.wake_after {
-                None => None,
-                pause => Some(duration_in("outcome.suspend.wake_after", pause)?),
-            },
+            wake_after: duration_if("outcome.suspend.wake_after", suspend.wake_after)?,
+            on: keys_in(&suspend.on)?,
         },
         Wire::Block(why) => Outcome::Block(failure_in(why)),
         Wire::Release(v1::Release {}) => Outcome::Release,
@@ -44,22 +39,40 @@ pub fn outcome_in(outcome: v1::Outcome) -> Result<Outcome> {
     })
 }
 
+fn keys_in(keys: &[String]) -> Result<Vec<Key>> {
+    keys.iter().map(|key| key.parse()).collect()
+}
+
 /// Something in a run's inbox, as the wire says it.
 pub fn inbox_item(item: InboxItem) -> v1::InboxItem {
+    use v1::inbox_item::{Result as Outcome, Topic as About};
     v1::InboxItem {
         number: item.number,
-        name: item.name.to_string(),
-        payload: Some(payload(item.payload)),
+        topic: Some(match item.topic {
+            Topic::Signal(name) => About::Signal(name.to_string()),
+            Topic::Wait(key) => About::Wait(key.to_string()),
+        }),
+        result: Some(match item.result {
+            Ok(result) => Outcome::Payload(payload(result)),
+            Err(why) => Outcome::Failure(failure(why)),
+        }),
     }
 }
 
 /// Something in a run's inbox, from the wire. A worker need not know who sent it, and when.
 pub fn inbox_item_in(item: v1::InboxItem) -> Result<InboxItem> {
+    use v1::inbox_item::{Result as Outcome, Topic as About};
     Ok(InboxItem {
         number: item.number,
         source: String::new(),
-        name: item.name.parse()?,
-        payload: payload_in(item.payload),
+        topic: match required("item.topic", item.topic)? {
+            About::Signal(name) => Topic::Signal(name.parse()?),
+            About::Wait(key) => Topic::Wait(key.parse()?),
+        },
+        result: match required("item.result", item.result)? {
+            Outcome::Payload(result) => Ok(payload_in(Some(result))),
+            Outcome::Failure(why) => Err(failure_in(why)),
+        },
         at: Timestamp::default(),
     })
 }

@@ -7,11 +7,14 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use futures::FutureExt as _;
-use tenure_core::{Entry, Error, ErrorKind, Failure, Payload};
+use futures::future::BoxFuture;
+use tenure_core::{Entry, Error, ErrorKind, Failure, Payload, limits};
 use tenure_proto::{convert, v1};
+use tenure_replay::Engine;
 use v1::outcome::Outcome;
 
-use super::leased::Leased;
+use super::check::Check;
+use super::leased::{Leased, Parts};
 use super::standing::Standing;
 use super::{Code, Shared};
 use crate::client::Client;
@@ -24,46 +27,56 @@ impl Shared {
         let received_at = Instant::now();
         let standing = Standing::default();
         standing.change(|state| state.inbox = wire.inbox);
-        let hold = self.heartbeat.hold(&wire, standing.clone());
+        let client = self.client_of(&wire);
+        let hold = self.heartbeat.hold(&wire, client.tenant(), standing.clone());
         let run = wire.run.clone();
         let input = convert::payload_in(wire.input.take());
         let loaded = tokio::select! {
-            loaded = self.load(wire, received_at, standing.clone()) => loaded,
+            loaded = self.load(&client, wire, received_at, standing.clone()) => loaded,
             _ = standing.until(|state| state.lost || state.abandoned) => {
                 Err(Error::lease_lost("the lease was lost meanwhile"))
             }
         };
         match loaded {
-            Ok(leased) => self.drive(Arc::new(leased), input).await,
+            Ok((leased, Ok(()))) => self.drive(Arc::new(leased), input).await,
+            Ok((leased, Err(damage))) => conclude(&leased, Err(Stop::Blocked(damage))).await,
             Err(error) => tracing::warn!(run, %error, "could not read a leased run; dropping it"),
         }
         drop(hold);
     }
 
-    /// Reads what the first page left out.
+    /// A client that speaks for the run's tenant.
+    fn client_of(&self, wire: &v1::LeasedRun) -> Client {
+        match wire.tenant.parse() {
+            Ok(tenant) => self.client().for_tenant(tenant),
+            Err(_) => self.client().clone(),
+        }
+    }
+
+    /// Reads what the first page left out, and what is wrong with the journal if it is damaged.
     async fn load(
         &self,
+        client: &Client,
         mut wire: v1::LeasedRun,
         received_at: Instant,
         standing: Standing,
-    ) -> Result<Leased, Error> {
-        let client = self.client().clone();
-        let spec = self.specs.get(&client, &wire.spec_digest).await?;
-        let mut history = entries(std::mem::take(&mut wire.entries))?;
-        let mut more = wire.more;
-        while more {
-            let after_seq = history.last().map_or(0, |entry: &Entry| entry.seq);
-            let page = read_page(&client, &wire.run, after_seq).await?;
-            more = page.more;
-            history.extend(entries(page.entries)?);
-        }
-        // Code that started on half a journal would do the other half again.
-        if history.len() as u64 + 1 != wire.next_seq {
-            let (read, next) = (history.len(), wire.next_seq);
-            return Err(Error::internal(format!("read {read} entries, and the next is {next}")));
-        }
+    ) -> Result<(Leased, Result<(), Failure>), Error> {
+        let spec = self.specs.get(client, &wire.spec_digest).await?;
+        let journal = read_journal(client, &mut wire).await?;
+        let (engine, damage) = match Engine::new(journal) {
+            Ok(engine) => (engine, Ok(())),
+            Err(error) => (Engine::default(), Err(damaged(&error))),
+        };
         let observer = self.settings.observer.clone();
-        Leased::new(&wire, received_at, history, spec, client, standing, observer)
+        let client = client.clone();
+        let parts = Parts { client, standing, observer, spec, engine, received_at };
+        let leased = Leased::new(&wire, parts)?;
+        // Before the code starts: what arrived in time must not lose against a timeout that the code
+        // only notices now.
+        if leased.check.is_none() && wire.inbox > 0 {
+            leased.read_inbox().await?;
+        }
+        Ok((leased, damage))
     }
 
     /// Runs the code until it ends or has to stop, and commits the outcome.
@@ -71,28 +84,14 @@ impl Shared {
         let Some(code) = self.code_for(&leased) else {
             let agent = &leased.agent;
             let message = format!("no worker of the run's pool has code for agent `{agent}`");
-            return end(&leased, Outcome::Block(failure(Failure::permanent("no_code", message))))
-                .await;
+            let why = Failure::permanent("no_code", message);
+            return conclude(&leased, Err(Stop::Blocked(why))).await;
         };
         let code = code(Context::new(leased.clone()), input);
-        let result = match AssertUnwindSafe(supervise(&leased, code)).catch_unwind().await {
-            Ok(result) => result,
-            Err(_) => {
-                Err(Stop::failed("panic", "the code of the run panicked; see its worker's log"))
-            }
-        };
+        let result = AssertUnwindSafe(supervise(&leased, code)).catch_unwind().await;
+        let result = result.unwrap_or_else(|_| Err(panicked(&leased)));
         let checked = result.and_then(|output| Ok(output.checked("the output of the run")?));
-        match checked {
-            Ok(output) => end(&leased, Outcome::Succeed(convert::payload(output))).await,
-            Err(Stop::Failed(why)) => {
-                let fail = v1::Fail { failure: Some(failure(why)), retry_after: None };
-                end(&leased, Outcome::Fail(fail)).await;
-            }
-            Err(Stop::Blocked(why)) => end(&leased, Outcome::Block(failure(why))).await,
-            Err(Stop::Cancelled) => end(&leased, Outcome::Cancelled(v1::Cancelled {})).await,
-            Err(Stop::Drained) => end(&leased, Outcome::Release(v1::Release {})).await,
-            Err(Stop::LeaseLost | Stop::Suspended) => {}
-        }
+        conclude(&leased, checked).await;
     }
 
     fn code_for(&self, leased: &Leased) -> Option<&Code> {
@@ -100,11 +99,22 @@ impl Shared {
     }
 }
 
+fn damaged(error: &Error) -> Failure {
+    Failure::permanent("damaged", format!("the journal cannot be replayed: {error}"))
+}
+
+/// Code that panics over a journal does not agree with it.
+fn panicked(leased: &Leased) -> Stop {
+    let message = "the code of the run panicked; see its worker's log";
+    let why = Failure::permanent("panic", message);
+    if leased.check.is_some() { Stop::Blocked(why) } else { Stop::Failed(why) }
+}
+
 /// Polls the code while the lease stands. Dropping the code is how it is stopped: what it recorded
 /// is safe, and nothing else of it matters.
 async fn supervise(
     leased: &Leased,
-    mut code: futures::future::BoxFuture<'static, Result<Payload, Stop>>,
+    mut code: BoxFuture<'static, Result<Payload, Stop>>,
 ) -> Result<Payload, Stop> {
     loop {
         tokio::select! {
@@ -114,20 +124,29 @@ async fn supervise(
             }
             result = &mut code => return result,
             () = leased.inbox_moved() => read_inbox(leased).await?,
-            () = leased.drained() => return Err(Stop::Drained),
-            () = leased.parked() => {
-                let inbox = leased.engine().received();
-                let wake_after = leased.next_alarm().map(convert::duration);
-                let suspend = Outcome::Suspend(v1::Suspend { inbox, wake_after });
-                match leased.journal.end(suspend).await {
-                    Ok(()) => return Err(Stop::Suspended),
-                    Err(error) if error.kind() == ErrorKind::WrongState => read_inbox(leased).await?,
-                    Err(error) => {
-                        tracing::warn!(run = %leased.run, %error, "could not park a run");
-                        return Err(Stop::LeaseLost);
-                    }
-                }
-            }
+            () = leased.at_rest() => return Err(Stop::Drained),
+            () = leased.parked() => park(leased).await?,
+        }
+    }
+}
+
+/// Parks the run. Returns if it has to go on: something has arrived meanwhile.
+async fn park(leased: &Leased) -> Result<(), Stop> {
+    if leased.check.is_some() {
+        return Err(Stop::Suspended);
+    }
+    let waits = leased.engine().waits();
+    let suspend = v1::Suspend {
+        inbox: leased.engine().received(),
+        wake_after: leased.next_alarm().map(convert::duration),
+        on: waits.iter().take(limits::WAIT_KEYS).map(ToString::to_string).collect(),
+    };
+    match leased.journal.end(Outcome::Suspend(suspend)).await {
+        Ok(()) => Err(Stop::Suspended),
+        Err(error) if error.kind() == ErrorKind::WrongState => read_inbox(leased).await,
+        Err(error) => {
+            tracing::warn!(run = %leased.run, %error, "could not park a run");
+            Err(Stop::LeaseLost)
         }
     }
 }
@@ -139,11 +158,14 @@ async fn read_inbox(leased: &Leased) -> Result<(), Stop> {
     })
 }
 
-/// Commits the outcome. If the run is no longer ours there is nothing to do.
-async fn end(leased: &Leased, outcome: Outcome) {
-    let Err(error) = leased.journal.end(outcome).await else {
-        return;
+/// Commits what has become of the run. If it is no longer ours there is nothing to do.
+async fn conclude(leased: &Leased, result: Result<Payload, Stop>) {
+    let outcome = match &leased.check {
+        None => outcome(leased, result),
+        Some(check) => check.outcome(leased, result),
     };
+    let Some(outcome) = outcome else { return };
+    let Err(error) = leased.journal.end(outcome).await else { return };
     let run = leased.run;
     if error.kind() == ErrorKind::LeaseLost {
         tracing::info!(%run, %error, "a run went on elsewhere");
@@ -152,8 +174,49 @@ async fn end(leased: &Leased, outcome: Outcome) {
     }
 }
 
-fn failure(failure: Failure) -> v1::Failure {
-    convert::failure(failure.cleaned())
+fn outcome(leased: &Leased, result: Result<Payload, Stop>) -> Option<Outcome> {
+    Some(match result {
+        Ok(output) => Outcome::Succeed(convert::payload(output)),
+        Err(Stop::Failed(why)) => Outcome::Fail(fail(leased, why)),
+        Err(Stop::Blocked(why)) => Outcome::Block(convert::failure(why.cleaned())),
+        Err(Stop::Cancelled) => Outcome::Cancelled(v1::Cancelled {}),
+        Err(Stop::Drained) => Outcome::Release(v1::Release {}),
+        Err(Stop::LeaseLost | Stop::Suspended) => return None,
+    })
+}
+
+/// The failure of a run. If the run is tried again, so are the steps that it failed with.
+fn fail(leased: &Leased, why: Failure) -> v1::Fail {
+    let why = why.cleaned();
+    let again = if why.retryable { leased.engine().failed_with(&why) } else { Vec::new() };
+    v1::Fail {
+        // The rest fails the next attempt as well, and has its turn then.
+        again: again.iter().take(limits::COMMIT_ENTRIES).map(ToString::to_string).collect(),
+        failure: Some(convert::failure(why)),
+        retry_after: None,
+    }
+}
+
+/// The journal of a leased run, or of the run that it checks, as it was when it was leased.
+async fn read_journal(client: &Client, wire: &mut v1::LeasedRun) -> Result<Vec<Entry>, Error> {
+    let check = Check::of(wire);
+    let length = check.as_ref().map_or(wire.next_seq.saturating_sub(1), |check| check.entries);
+    let run = check.map_or_else(|| wire.run.clone(), |check| check.run);
+    let mut journal = entries(std::mem::take(&mut wire.entries))?;
+    let mut more = wire.more;
+    while more && (journal.len() as u64) < length {
+        let after_seq = journal.last().map_or(0, |entry: &Entry| entry.seq);
+        let page = read_page(client, &run, after_seq).await?;
+        more = page.more;
+        journal.extend(entries(page.entries)?);
+    }
+    journal.retain(|entry| entry.seq <= length);
+    // Code that started on half a journal would do the other half again.
+    if journal.len() as u64 != length {
+        let read = journal.len();
+        return Err(Error::internal(format!("read {read} entries of {length}")));
+    }
+    Ok(journal)
 }
 
 fn entries(wire: Vec<v1::Entry>) -> Result<Vec<Entry>, Error> {

@@ -1,12 +1,12 @@
 //! Heartbeats, from a thread of their own: user code may block the event loop, a lease must not
 //! depend on it.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use tenure_core::{Error, WorkerId, limits};
+use tenure_core::{Error, Name, WorkerId, limits};
 use tenure_proto::{convert, v1};
 use tokio::sync::{Notify, watch};
 
@@ -29,6 +29,7 @@ struct Leases {
 
 /// A lease that is kept alive.
 struct Held {
+    tenant: Name,
     lease: String,
     ttl: Duration,
     standing: Standing,
@@ -36,6 +37,20 @@ struct Held {
     granted: Duration,
     /// When the last request that the control plane acknowledged was *sent*.
     beaten: Instant,
+}
+
+impl Held {
+    /// What is known about it, so that only what is new counts as news.
+    fn known(&self, run: &str) -> v1::HeldLease {
+        let state = self.standing.get();
+        v1::HeldLease {
+            run: run.to_owned(),
+            lease: self.lease.clone(),
+            inbox: state.inbox,
+            cancel_requested: state.cancelled,
+            pause_requested: state.paused,
+        }
+    }
 }
 
 /// Keeps a lease alive until it is dropped.
@@ -84,12 +99,12 @@ impl Heartbeat {
     }
 
     /// Keeps this lease alive from now on, and tells `standing` the news about it.
-    pub(crate) fn hold(&self, leased: &v1::LeasedRun, standing: Standing) -> Hold {
-        let (run, lease) = (leased.run.clone(), leased.lease.clone());
+    pub(crate) fn hold(&self, leased: &v1::LeasedRun, tenant: &Name, standing: Standing) -> Hold {
+        let (run, lease, tenant) = (leased.run.clone(), leased.lease.clone(), tenant.clone());
         let time = |field, time| convert::duration_in(field, time).unwrap_or_default();
         let (ttl, granted) = (time("ttl", leased.ttl), time("offer_ttl", leased.offer_ttl));
         let beaten = Instant::now();
-        let held = Held { lease: lease.clone(), ttl, standing, granted, beaten };
+        let held = Held { tenant, lease: lease.clone(), ttl, standing, granted, beaten };
         self.leases.lock().insert(run.clone(), held);
         self.leases.added.notify_one();
         Hold { leases: self.leases.clone(), run, lease }
@@ -116,7 +131,7 @@ async fn beat_until(client: &Client, leases: &Leases, mut ended: watch::Receiver
 
 async fn beat_for_ever(client: &Client, leases: &Leases) {
     loop {
-        let requests = requests(client, leases);
+        let requests = requests(leases);
         let Some(every) = interval(leases) else {
             leases.added.notified().await;
             continue;
@@ -142,27 +157,24 @@ fn interval(leases: &Leases) -> Option<Duration> {
     Some((shortest / 3).min(limits::OFFER_TTL / 3))
 }
 
-/// One request for every 500 leases.
-fn requests(client: &Client, leases: &Leases) -> Vec<v1::HeartbeatRequest> {
+/// One request for every 500 leases of a tenant.
+fn requests(leases: &Leases) -> Vec<v1::HeartbeatRequest> {
     let worker = *leases.worker.lock().unwrap_or_else(PoisonError::into_inner);
-    let lease = |(run, held): (&String, &Held)| {
-        let state = held.standing.get();
-        v1::HeldLease {
-            run: run.clone(),
-            lease: held.lease.clone(),
-            inbox: state.inbox,
-            cancel_requested: state.cancelled,
-        }
-    };
-    let all: Vec<v1::HeldLease> =
-        leases.lock().iter().filter(|(_, held)| !held.standing.get().lost).map(lease).collect();
-    let request = |leases: &[v1::HeldLease]| v1::HeartbeatRequest {
-        tenant: client.tenant().to_string(),
-        worker: worker.map(|id| id.to_string()).unwrap_or_default(),
+    let worker = worker.map(|id| id.to_string()).unwrap_or_default();
+    let mut tenants: BTreeMap<Name, Vec<v1::HeldLease>> = BTreeMap::new();
+    for (run, held) in leases.lock().iter().filter(|(_, held)| !held.standing.get().lost) {
+        tenants.entry(held.tenant.clone()).or_default().push(held.known(run));
+    }
+    let request = |tenant: &Name, leases: &[v1::HeldLease]| v1::HeartbeatRequest {
+        tenant: tenant.to_string(),
+        worker: worker.clone(),
         leases: leases.to_vec(),
         wait: None,
     };
-    all.chunks(limits::LEASES).map(request).collect()
+    let chunks = tenants
+        .iter()
+        .flat_map(|(tenant, all)| all.chunks(limits::LEASES).map(move |leases| (tenant, leases)));
+    chunks.map(|(tenant, leases)| request(tenant, leases)).collect()
 }
 
 /// One heartbeat, held for news until the next is due; whether it was answered.
@@ -207,6 +219,7 @@ fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, se
             held.standing.change(|state| {
                 state.lost |= piece.lost;
                 state.cancelled |= piece.cancel_requested;
+                state.paused = piece.pause_requested;
                 state.inbox = state.inbox.max(piece.inbox);
             });
         }

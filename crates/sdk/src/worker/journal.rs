@@ -1,7 +1,7 @@
 //! The way into a run's journal: one commit in flight; what parallel steps record meanwhile goes
 //! into the next one.
 
-use tenure_core::{EntryStatus, Error, ErrorKind, Record, limits};
+use tenure_core::{EntryStatus, Error, ErrorKind, Opening, Record, limits};
 use tenure_proto::{convert, v1};
 use tokio::sync::{mpsc, oneshot};
 
@@ -15,15 +15,15 @@ pub(crate) struct Journal(mpsc::UnboundedSender<Request>);
 
 #[derive(Debug)]
 enum Request {
-    Append(Record, oneshot::Sender<Result<(), Stop>>),
+    Append(Appended),
     End(v1::outcome::Outcome, oneshot::Sender<Result<(), Error>>),
 }
 
 impl Journal {
-    /// Records a result; it is durable when this returns.
-    pub(crate) async fn append(&self, record: Record) -> Result<(), Stop> {
+    /// Records these, in one commit; they are durable when this returns.
+    pub(crate) async fn append(&self, records: Vec<Record>) -> Result<(), Stop> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.0.send(Request::Append(record, reply));
+        let sent = self.0.send(Request::Append((records, reply)));
         match (sent, answer.await) {
             (Ok(()), Ok(result)) => result,
             _ => Err(Stop::LeaseLost),
@@ -69,8 +69,8 @@ impl Committer {
                 },
             };
             let open = match first {
-                Request::Append(record, reply) => {
-                    let (batch, rest) = gather((record, reply), &mut requests);
+                Request::Append(first) => {
+                    let (batch, rest) = gather(first, &mut requests);
                     left = rest;
                     self.append(batch).await
                 }
@@ -90,8 +90,8 @@ impl Committer {
 
     /// Commits a batch and answers everybody in it; whether the lease goes on.
     async fn append(&mut self, batch: Vec<Appended>) -> bool {
-        let (records, replies): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
-        let committed = self.commit(records, None).await;
+        let (records, replies): (Vec<Vec<Record>>, Vec<_>) = batch.into_iter().unzip();
+        let committed = self.commit(records.concat(), None).await;
         let open = match &committed {
             Ok(()) => true,
             // It is refused for what it says: the code hears of it, and the run fails with that.
@@ -140,38 +140,44 @@ impl Committer {
         self.standing.change(|state| {
             state.inbox = state.inbox.max(response.inbox);
             state.cancelled |= response.cancel_requested;
+            state.paused = response.pause_requested;
         });
         Ok(())
     }
 }
 
-type Appended = (Record, oneshot::Sender<Result<(), Stop>>);
+type Appended = (Vec<Record>, oneshot::Sender<Result<(), Stop>>);
 
 /// What else is waiting to be appended, as far as it fits one commit, and the first that does not.
 fn gather(
     first: Appended,
     requests: &mut mpsc::UnboundedReceiver<Request>,
 ) -> (Vec<Appended>, Option<Request>) {
-    let mut bytes = size(&first.0);
+    let (mut count, mut bytes) = size(&first.0);
     let mut batch = vec![first];
-    while batch.len() < limits::COMMIT_ENTRIES {
-        match requests.try_recv() {
-            Ok(Request::Append(record, reply))
-                if bytes + size(&record) <= limits::JOURNAL_PAGE_BYTES =>
-            {
-                bytes += size(&record);
-                batch.push((record, reply));
-            }
-            Ok(other) => return (batch, Some(other)),
-            Err(_) => break,
+    while let Ok(request) = requests.try_recv() {
+        let Request::Append(next) = request else { return (batch, Some(request)) };
+        let (more, larger) = size(&next.0);
+        count += more;
+        bytes += larger;
+        if count > limits::COMMIT_ENTRIES || bytes > limits::JOURNAL_PAGE_BYTES {
+            return (batch, Some(Request::Append(next)));
         }
+        batch.push(next);
     }
     (batch, None)
 }
 
-fn size(record: &Record) -> usize {
-    match &record.status {
+/// How many records these are, and how many bytes about.
+fn size(records: &[Record]) -> (usize, usize) {
+    let bytes = records.iter().map(|record| match &record.status {
         EntryStatus::Succeeded(payload) => payload.data.len(),
         EntryStatus::Failed(failure) => failure.message.len(),
-    }
+        EntryStatus::Opened(Opening::Interrupt(question)) => {
+            question.payload.data.len() + question.schema.len()
+        }
+        EntryStatus::Opened(Opening::Child(call)) => call.input.data.len(),
+        EntryStatus::Opened(Opening::Started | Opening::Again) | EntryStatus::Steered(_) => 0,
+    });
+    (records.len(), bytes.sum())
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-/// What the run's task is told. Everything only ever moves one way, except `stale`.
+/// What the run's task is told. Everything only ever moves one way, except `stale` and `paused`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub(crate) struct State {
@@ -12,6 +12,8 @@ pub(crate) struct State {
     pub(crate) lost: bool,
     /// A cancel was asked for.
     pub(crate) cancelled: bool,
+    /// The run is to rest: start no step any more, and give it back. Can be taken back.
+    pub(crate) paused: bool,
     /// The worker is going away: start no step any more…
     pub(crate) draining: bool,
     /// …and do not wait for those that are being executed either.
@@ -21,6 +23,13 @@ pub(crate) struct State {
     pub(crate) stale: bool,
     /// How many entries the run's inbox has.
     pub(crate) inbox: u64,
+}
+
+impl State {
+    /// Whether the run is to be given back at its next step boundary.
+    pub(crate) fn is_leaving(&self) -> bool {
+        self.draining || self.paused
+    }
 }
 
 /// A shared [`State`] that can be waited on.

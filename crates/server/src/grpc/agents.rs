@@ -124,6 +124,20 @@ impl AgentService for Api {
         Ok(Response::new(convert::alias(&agent, alias)))
     }
 
+    async fn set_agent_cap(
+        &self,
+        request: Request<v1::SetAgentCapRequest>,
+    ) -> Result<Response<v1::Agent>, Status> {
+        let request = request.into_inner();
+        let set = async {
+            let (tenant, agent) =
+                (name("tenant", &request.tenant)?, name("agent", &request.agent)?);
+            self.service.set_agent_cap(&tenant, &agent, request.max_running).await
+        };
+        let agent = set.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(convert::agent(&agent)))
+    }
+
     async fn list_aliases(
         &self,
         request: Request<v1::ListAliasesRequest>,

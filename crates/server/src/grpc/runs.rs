@@ -8,9 +8,9 @@ use tenure_proto::{convert, v1};
 use tenure_store::FullRun;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, name};
+use super::{Api, name, steering};
 use crate::page;
-use crate::service::{CreateRun, RunEvent};
+use crate::service::{CreateRun, ListRuns, RunEvent};
 
 fn run(full: FullRun) -> v1::Run {
     convert::run(full.run, &full.agent, full.input, full.labels)
@@ -35,10 +35,14 @@ impl RunService for Api {
                 idempotency: (!key.is_empty()).then_some((key, digest)),
                 start_after: convert::duration_in("start_after", request.start_after)?,
                 max_attempts: (request.max_attempts > 0).then_some(request.max_attempts),
+                retry: convert::retry_in(request.retry)?,
+                priority: request.priority,
+                timeout: convert::duration_if("timeout", request.timeout)?,
+                concurrency: convert::concurrency_in(request.concurrency)?,
             };
             self.service.create_run(create).await
         };
-        created.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+        self.answer(created.await)
     }
 
     async fn get_run(
@@ -50,7 +54,7 @@ impl RunService for Api {
             let tenant = name("tenant", &request.tenant)?;
             self.service.get_run(&tenant, request.run.parse()?).await
         };
-        found.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+        self.answer(found.await)
     }
 
     async fn list_runs(
@@ -60,16 +64,10 @@ impl RunService for Api {
         let request = request.into_inner();
         let listed = async {
             let tenant = name("tenant", &request.tenant)?;
-            let agent = match &*request.agent {
-                "" => None,
-                some => Some(name("agent", some)?),
-            };
-            let states = convert::states_in(&request.states)?;
             let size = page::size(request.page_size);
             let before: Option<RunId> = page::after(&request.page_token)?;
-            let service = &self.service;
-            let found =
-                service.list_runs(&tenant, agent.as_ref(), states, before, size + 1).await?;
+            let list = list_in(request)?;
+            let found = self.service.list_runs(&tenant, list, before, size + 1).await?;
             Ok(page::cut(found, size, |full| full.run.id.to_string()))
         };
         let (runs, next_page_token) = listed.await.map_err(|error: Error| self.refuse(&error))?;
@@ -81,24 +79,73 @@ impl RunService for Api {
         &self,
         request: Request<v1::CancelRunRequest>,
     ) -> Result<Response<v1::Run>, Status> {
-        let request = request.into_inner();
-        let cancelled = async {
-            let tenant = name("tenant", &request.tenant)?;
-            self.service.cancel_run(&tenant, request.run.parse()?, request.reason).await
-        };
-        cancelled.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+        self.answer(steering::cancel(&self.service, request.into_inner()).await)
     }
 
     async fn retry_run(
         &self,
         request: Request<v1::RetryRunRequest>,
     ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::retry(&self.service, request.into_inner()).await)
+    }
+
+    async fn pause_run(
+        &self,
+        request: Request<v1::PauseRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::pause(&self.service, request.into_inner()).await)
+    }
+
+    async fn resume_run(
+        &self,
+        request: Request<v1::ResumeRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::resume(&self.service, request.into_inner()).await)
+    }
+
+    async fn patch_run(
+        &self,
+        request: Request<v1::PatchRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::patch(&self.service, request.into_inner()).await)
+    }
+
+    async fn prioritize_run(
+        &self,
+        request: Request<v1::PrioritizeRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::prioritize(&self.service, request.into_inner()).await)
+    }
+
+    async fn fork_run(
+        &self,
+        request: Request<v1::ForkRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::fork(&self.service, request.into_inner()).await)
+    }
+
+    async fn check_run(
+        &self,
+        request: Request<v1::CheckRunRequest>,
+    ) -> Result<Response<v1::Run>, Status> {
+        self.answer(steering::check(&self.service, request.into_inner()).await)
+    }
+
+    async fn explain_run(
+        &self,
+        request: Request<v1::ExplainRunRequest>,
+    ) -> Result<Response<v1::ExplainRunResponse>, Status> {
         let request = request.into_inner();
-        let retried = async {
+        let explained = async {
             let tenant = name("tenant", &request.tenant)?;
-            self.service.retry_run(&tenant, request.run.parse()?).await
+            self.service.explain_run(&tenant, request.run.parse()?).await
         };
-        retried.await.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+        let why = explained.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(v1::ExplainRunResponse {
+            code: why.code.into(),
+            sentence: why.sentence,
+            since: Some(convert::timestamp(why.since)),
+        }))
     }
 
     async fn signal_run(
@@ -186,6 +233,23 @@ impl RunService for Api {
         let size = artifact.data.len() as u64;
         Ok(Response::new(convert::artifact(artifact, size)))
     }
+}
+
+impl Api {
+    fn answer(&self, full: Result<FullRun, Error>) -> Result<Response<v1::Run>, Status> {
+        full.map(|full| Response::new(run(full))).map_err(|error| self.refuse(&error))
+    }
+}
+
+fn list_in(request: v1::ListRunsRequest) -> Result<ListRuns, Error> {
+    let some = |text: String| (!text.is_empty()).then_some(text);
+    Ok(ListRuns {
+        agent: some(request.agent).map(|agent| name("agent", &agent)).transpose()?,
+        states: convert::states_in(&request.states)?,
+        failure_code: some(request.failure_code),
+        parent: some(request.parent).map(|parent| parent.parse()).transpose()?,
+        concurrency: some(request.concurrency_key),
+    })
 }
 
 fn watched_event(event: RunEvent) -> v1::watch_run_response::Event {

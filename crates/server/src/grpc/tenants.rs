@@ -47,4 +47,17 @@ impl TenantService for Api {
         let tenants = tenants.iter().map(convert::tenant).collect();
         Ok(Response::new(v1::ListTenantsResponse { tenants, next_page_token }))
     }
+
+    async fn set_tenant_cap(
+        &self,
+        request: Request<v1::SetTenantCapRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let request = request.into_inner();
+        let set = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.set_tenant_cap(&tenant, request.max_running).await
+        };
+        let tenant = set.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(convert::tenant(&tenant)))
+    }
 }

@@ -72,7 +72,8 @@ impl WorkerService for Api {
         Ok(Response::new(v1::CommitResponse {
             next_seq: run.next_seq,
             inbox: run.inbox,
-            cancel_requested: run.cancel.is_some(),
+            cancel_requested: run.cancel_asked().is_some(),
+            pause_requested: run.pause_asked(),
         }))
     }
 
@@ -137,9 +138,10 @@ impl WorkerService for Api {
 }
 
 fn poll_in(request: &v1::PollRequest) -> Result<Poll, Error> {
+    let tenants = request.tenants.iter().map(|tenant| name("tenants", tenant));
     let pools = request.pools.iter().map(|pool| name("pools", pool));
     Ok(Poll {
-        tenant: name("tenant", &request.tenant)?,
+        tenants: tenants.collect::<Result<BTreeSet<Name>, _>>()?,
         worker: request.worker.parse()?,
         pools: pools.collect::<Result<BTreeSet<Name>, _>>()?,
         capacity: usize::try_from(request.capacity).unwrap_or(usize::MAX),
@@ -153,6 +155,7 @@ fn held_in(held: &v1::HeldLease) -> Result<HeldLease, Error> {
         lease: held.lease.parse()?,
         inbox: held.inbox,
         cancel_requested: held.cancel_requested,
+        pause_requested: held.pause_requested,
     })
 }
 
@@ -162,6 +165,7 @@ fn lease_news(news: LeaseNews) -> v1::LeaseNews {
         lease: news.lease.to_string(),
         lost: news.lost,
         cancel_requested: news.cancel_requested,
+        pause_requested: news.pause_requested,
         inbox: news.inbox,
     }
 }
@@ -184,5 +188,11 @@ fn leased_run(leased: LeasedRun) -> v1::LeasedRun {
         entries: leased.journal.entries.into_iter().map(convert::entry).collect(),
         more: leased.journal.more,
         leased_at: Some(convert::timestamp(leased.run.updated_at)),
+        tenant: leased.tenant.to_string(),
+        check: leased.check.map(|check| v1::Check {
+            run: check.run.to_string(),
+            entries: check.entries,
+            inbox: check.inbox,
+        }),
     }
 }

@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::run::NewRun;
-use tenure_core::{Error, Result, Run, RunId, TenantId, Timestamp, Transition};
-use tenure_store::{Locked, RunKey, Store, StoreError, Tx};
+use tenure_core::run::{Concurrency, NewRun, Policy};
+use tenure_core::{
+    Effect, Error, Interrupt, InterruptId, Result, Run, RunId, TenantId, Timestamp, Transition,
+};
+use tenure_store::{Locked, RunKey, Store, StoreError, Turn, Tx};
 use tokio::sync::mpsc;
 
 use super::{Command, Done, Job};
@@ -86,13 +88,14 @@ async fn attempt(
 ) -> Result<Vec<Verdict>, StoreError> {
     let mut tx = store.begin().await?;
     let taken = reserve_keys(&mut *tx, commands).await?;
-    let delivered = inbox_wanted(commands);
+    let turns = take_turns(&mut *tx, commands, &taken).await?;
     let mut page = Page::lock(&mut *tx, commands, &taken).await?;
-    let known = tx.inbox_sources(&delivered).await?;
-    let known: HashMap<_, _> = delivered.into_iter().zip(known).collect();
+    page.turns = turns;
+    page.known = known_sources(&mut *tx, commands).await?;
+    page.interrupts = read_interrupts(&mut *tx, commands).await?;
     let mut verdicts = Vec::with_capacity(commands.len());
     for (command, taken) in commands.iter().zip(&taken) {
-        verdicts.push(page.decide(command, taken.as_ref(), &known));
+        verdicts.push(page.decide(command, taken.as_ref()));
     }
     let transitions = page.into_transitions();
     if transitions.is_empty() {
@@ -100,7 +103,7 @@ async fn attempt(
     }
     tx.save(&transitions).await?;
     tx.commit().await?;
-    wake.tell(effects::hints(&transitions));
+    effects::tell(wake, &transitions);
     Ok(verdicts)
 }
 
@@ -111,7 +114,7 @@ async fn reserve_keys(
 ) -> Result<Vec<Option<RunKey>>, StoreError> {
     let key = |command: &&Command| match command {
         Command::Create { key, .. } => key.clone(),
-        Command::Change { .. } | Command::Deliver { .. } => None,
+        Command::Change { .. } | Command::Deliver { .. } | Command::Resolve { .. } => None,
     };
     let wanted: Vec<RunKey> = commands.iter().filter_map(key).collect();
     if wanted.is_empty() {
@@ -123,12 +126,57 @@ async fn reserve_keys(
 
 type Source = (TenantId, RunId, String);
 
-fn inbox_wanted(commands: &[&Command]) -> Vec<Source> {
+/// Which of the things to deliver are in their inbox already.
+async fn known_sources(
+    tx: &mut dyn Tx,
+    commands: &[&Command],
+) -> Result<HashMap<Source, bool>, StoreError> {
     let source = |command: &&Command| match command {
         Command::Deliver { tenant, run, source, .. } => Some((*tenant, *run, source.clone())),
-        Command::Create { .. } | Command::Change { .. } => None,
+        Command::Create { .. } | Command::Change { .. } | Command::Resolve { .. } => None,
     };
-    commands.iter().filter_map(source).collect()
+    let delivered: Vec<Source> = commands.iter().filter_map(source).collect();
+    let known = tx.inbox_sources(&delivered).await?;
+    Ok(delivered.into_iter().zip(known).collect())
+}
+
+/// The interrupts that are to be answered, as they are under the locks of their runs.
+async fn read_interrupts(
+    tx: &mut dyn Tx,
+    commands: &[&Command],
+) -> Result<HashMap<(TenantId, InterruptId), Interrupt>, StoreError> {
+    let id = |command: &&Command| match command {
+        Command::Resolve { tenant, interrupt, .. } => Some((*tenant, *interrupt)),
+        Command::Create { .. } | Command::Change { .. } | Command::Deliver { .. } => None,
+    };
+    let ids: Vec<_> = commands.iter().filter_map(id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let found = tx.read_interrupts(&ids).await?;
+    Ok(ids.into_iter().zip(found).filter_map(|(id, found)| Some((id, found?))).collect())
+}
+
+/// Who has the turn of each new run's concurrency key: the run itself, if it is free.
+async fn take_turns(
+    tx: &mut dyn Tx,
+    commands: &[&Command],
+    taken: &[Option<RunKey>],
+) -> Result<HashMap<RunId, RunId>, StoreError> {
+    let turn = |(command, taken): (&&Command, &Option<RunKey>)| match command {
+        // A request that was made before has its run already.
+        Command::Create { new, .. } if taken.is_none() => {
+            let key = new.concurrency.as_ref()?.key.clone();
+            Some(Turn { tenant: new.tenant, key, run: new.id })
+        }
+        _ => None,
+    };
+    let turns: Vec<Turn> = commands.iter().zip(taken).filter_map(turn).collect();
+    if turns.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let holders = tx.take_turns(&turns).await?;
+    Ok(turns.iter().map(|turn| turn.run).zip(holders).collect())
 }
 
 /// The runs of a batch: as they were locked, and what has been decided about them so far.
@@ -136,6 +184,10 @@ struct Page {
     now: Timestamp,
     runs: HashMap<(TenantId, RunId), Locked>,
     transitions: HashMap<(TenantId, RunId), Transition>,
+    /// Who has the turn, for new runs that take turns.
+    turns: HashMap<RunId, RunId>,
+    known: HashMap<Source, bool>,
+    interrupts: HashMap<(TenantId, InterruptId), Interrupt>,
 }
 
 impl Page {
@@ -146,9 +198,12 @@ impl Page {
     ) -> Result<Self, StoreError> {
         let existing = |(command, taken): (&&Command, &Option<RunKey>)| match (command, taken) {
             (Command::Create { .. }, taken) => taken.as_ref().map(|key| (key.tenant, key.run)),
-            (Command::Change { tenant, run, .. } | Command::Deliver { tenant, run, .. }, _) => {
-                Some((*tenant, *run))
-            }
+            (
+                Command::Change { tenant, run, .. }
+                | Command::Deliver { tenant, run, .. }
+                | Command::Resolve { tenant, run, .. },
+                _,
+            ) => Some((*tenant, *run)),
         };
         let mut wanted: Vec<(TenantId, RunId)> =
             commands.iter().zip(taken).filter_map(existing).collect();
@@ -156,26 +211,50 @@ impl Page {
         wanted.dedup();
         let (now, locked) = tx.lock_runs(&wanted).await?;
         let runs = wanted.into_iter().zip(locked).collect();
-        Ok(Self { now, runs, transitions: HashMap::new() })
+        Ok(Self {
+            now,
+            runs,
+            transitions: HashMap::new(),
+            turns: HashMap::new(),
+            known: HashMap::new(),
+            interrupts: HashMap::new(),
+        })
     }
 
     /// Decides one command on the run as the commands before it left it.
-    fn decide(
-        &mut self,
-        command: &Command,
-        taken: Option<&RunKey>,
-        known: &HashMap<Source, bool>,
-    ) -> Verdict {
+    fn decide(&mut self, command: &Command, taken: Option<&RunKey>) -> Verdict {
         match command {
             Command::Create { new, key } => self.create(new, key.as_ref(), taken),
             Command::Change { tenant, run, decide } => self.change(*tenant, *run, decide),
             Command::Deliver { tenant, run, source, decide } => {
                 let source = (*tenant, *run, source.clone());
-                if known.get(&source).copied().unwrap_or(false) || self.has_received(&source) {
+                if self.known.get(&source).copied().unwrap_or(false) || self.has_received(&source) {
                     return self.change(*tenant, *run, &|_, _| Ok(None));
                 }
                 self.change(*tenant, *run, decide)
             }
+            Command::Resolve { tenant, run, interrupt, decide } => {
+                let id = (*tenant, *interrupt);
+                let Some(found) = self.interrupts.get(&id).cloned() else {
+                    let message = format!("there is no interrupt {interrupt}");
+                    return Verdict::Done(Err(Error::not_found(message)));
+                };
+                let decided = self.change(*tenant, *run, &|run, now| decide(run, &found, now));
+                self.resolved(id, *run);
+                decided
+            }
+        }
+    }
+
+    /// Lets the commands behind see what became of an interrupt.
+    fn resolved(&mut self, id: (TenantId, InterruptId), run: RunId) {
+        let effects = self.transitions.get(&(id.0, run)).map(|done| &done.effects);
+        let state = effects.into_iter().flatten().find_map(|effect| match effect {
+            Effect::EndInterrupt { id: ended, state } if *ended == id.1 => Some(state.clone()),
+            _ => None,
+        });
+        if let (Some(state), Some(interrupt)) = (state, self.interrupts.get_mut(&id)) {
+            interrupt.state = state;
         }
     }
 
@@ -188,7 +267,7 @@ impl Page {
                 ))))
             }
             (_, Some(first)) => self.change(first.tenant, first.run, &|_, _| Ok(None)),
-            (_, None) => match Run::create(new.clone(), self.now) {
+            (_, None) => match self.create_new(new) {
                 Ok(transition) => {
                     let run = Arc::new(transition.run.clone());
                     self.transitions.insert((new.tenant, new.id), transition);
@@ -196,6 +275,18 @@ impl Page {
                 }
                 Err(error) => Verdict::Done(Err(error)),
             },
+        }
+    }
+
+    fn create_new(&self, new: &NewRun) -> Result<Transition> {
+        let holder = self.turns.get(&new.id).filter(|holder| **holder != new.id);
+        match (holder, &new.concurrency) {
+            (Some(holder), Some(Concurrency { key, policy: Policy::Reject })) => {
+                Err(Error::wrong_state(format!(
+                    "{holder} has the turn of concurrency key `{key}`, and the run is not to wait"
+                )))
+            }
+            (holder, _) => Run::create(new.clone(), holder.is_none(), self.now),
         }
     }
 
@@ -232,9 +323,10 @@ impl Page {
     /// Whether an earlier command of this batch has delivered from this source.
     fn has_received(&self, (tenant, run, source): &Source) -> bool {
         let effects = self.transitions.get(&(*tenant, *run)).map(|done| &done.effects);
-        effects.into_iter().flatten().any(
-            |effect| matches!(effect, tenure_core::Effect::Receive(item) if item.source == *source),
-        )
+        effects
+            .into_iter()
+            .flatten()
+            .any(|effect| matches!(effect, Effect::Receive(item) if item.source == *source))
     }
 
     fn into_transitions(self) -> Vec<Transition> {

@@ -11,7 +11,8 @@ impl Service {
         let tenant = self.tenant_id(tenant).await?;
         let mut tx = self.store.begin().await?;
         let id = AgentId::new(self.entropy.object_id());
-        let agent = Agent { id, tenant, name, latest: 0, created_at: tx.now().await? };
+        let created_at = tx.now().await?;
+        let agent = Agent { id, tenant, name, latest: 0, max_running: None, created_at };
         if !tx.insert_agent(&agent).await? {
             return Err(Error::already_exists(format!("agent `{}` exists", agent.name)));
         }

@@ -1,4 +1,4 @@
-//! Expire: leases whose time is up, cancels whose grace is over.
+//! Expire: leases whose time is up, cancels whose grace is over, runs whose deadline has passed.
 
 use tenure_core::{Result, Transition};
 
@@ -31,9 +31,9 @@ impl Service {
         tx.commit().await?;
         for transition in &transitions {
             let (run, state) = (transition.run.id, transition.run.state.name());
-            tracing::info!(%run, "{run} lost its worker and is {state}");
+            tracing::info!(%run, "{run} ran out of time and is {state}");
         }
-        self.wake.tell(effects::hints(&transitions));
+        effects::tell(&self.wake, &transitions);
         Ok(transitions.len())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use tenure_core::{
-    Error, LeaseId, Name, Result, Run, RunId, TenantId, Transition, WorkerId, limits,
+    Error, LeaseId, Name, Result, Run, RunId, TenantId, Timestamp, Transition, WorkerId, limits,
 };
 use tenure_store::{Hint, Locked};
 use tokio::time::Instant;
@@ -22,6 +22,8 @@ pub struct HeldLease {
     pub inbox: u64,
     /// Whether it knows that a cancel was asked for.
     pub cancel_requested: bool,
+    /// Whether it knows that a pause was asked for.
+    pub pause_requested: bool,
 }
 
 /// What is new about a lease.
@@ -35,6 +37,8 @@ pub struct LeaseNews {
     pub lost: bool,
     /// A cancel was asked for.
     pub cancel_requested: bool,
+    /// A pause was asked for; it may be taken back.
+    pub pause_requested: bool,
     /// The inbox counter.
     pub inbox: u64,
 }
@@ -56,7 +60,7 @@ impl Service {
         let until = Instant::now() + wait.min(limits::LONG_POLL);
         let changed = self.wake.subscribe([Hint::Worker(worker)]);
         loop {
-            let news = self.beat(tenant, leases).await?;
+            let news = self.beat_all(tenant, leases).await?;
             if !news.is_empty() {
                 return Ok(news);
             }
@@ -67,9 +71,34 @@ impl Service {
         }
     }
 
-    async fn beat(&self, tenant: TenantId, leases: &[HeldLease]) -> Result<Vec<LeaseNews>> {
+    /// Extends all leases; the news. Rows that somebody else has locked are looked at again until
+    /// they are free: what is not extended must not be answered like what is.
+    async fn beat_all(&self, tenant: TenantId, leases: &[HeldLease]) -> Result<Vec<LeaseNews>> {
+        let (mut news, mut busy) = self.beat(tenant, leases).await?;
+        for _ in 0..BUSY_LOOKS {
+            if busy.is_empty() {
+                return Ok(news);
+            }
+            tokio::time::sleep(BUSY).await;
+            let (more, left) = self.beat(tenant, &busy).await?;
+            news.extend(more);
+            busy = left;
+        }
+        match busy.first() {
+            None => Ok(news),
+            Some(held) => Err(Error::unavailable("a run is busy; beat again", held.run)),
+        }
+    }
+
+    /// Extends those leases whose rows are free; the news, and the others.
+    async fn beat(
+        &self,
+        tenant: TenantId,
+        leases: &[HeldLease],
+    ) -> Result<(Vec<LeaseNews>, Vec<HeldLease>)> {
+        let mut beats = Beats::default();
         if leases.is_empty() {
-            return Ok(Vec::new());
+            return Ok((beats.news, beats.busy));
         }
         let mut runs: Vec<(TenantId, RunId)> =
             leases.iter().map(|held| (tenant, held.run)).collect();
@@ -77,47 +106,60 @@ impl Service {
         runs.dedup();
         let mut tx = self.store.begin().await?;
         let (now, locked) = tx.lock_runs(&runs).await?;
-        let found = |run: RunId| {
-            let place = runs.binary_search(&(tenant, run)).ok()?;
-            locked.get(place)
-        };
-        let mut transitions: Vec<Transition> = Vec::new();
-        // A run that is named twice is saved once.
-        let mut saved = HashSet::new();
-        let mut news = Vec::new();
         for held in leases {
-            match found(held.run) {
-                Some(Locked::Run(run)) => {
-                    match run.beat(held.lease, now, self.settings.lease_ttl) {
-                        Ok(beaten) => {
-                            news.extend(news_of(held, run));
-                            if saved.insert(held.run) {
-                                transitions.push(beaten);
-                            }
-                        }
-                        Err(_) => news.push(lost(held)),
-                    }
-                }
-                // Whoever has the row locked is about to let go of it, and the next beat is due long
-                // before the lease is.
-                Some(Locked::Busy) => {}
-                Some(Locked::Missing) | None => news.push(lost(held)),
-            }
+            let place = runs.binary_search(&(tenant, held.run)).ok();
+            let found = place.and_then(|place| locked.get(place));
+            beats.add(held, found, now, self.settings.lease_ttl);
         }
-        tx.save(&transitions).await?;
+        tx.save(&beats.transitions).await?;
         tx.commit().await?;
-        Ok(news)
+        Ok((beats.news, beats.busy))
     }
 }
 
+/// What becomes of the leases of one heartbeat.
+#[derive(Default)]
+struct Beats {
+    transitions: Vec<Transition>,
+    /// A run that is named twice is saved once.
+    saved: HashSet<RunId>,
+    news: Vec<LeaseNews>,
+    busy: Vec<HeldLease>,
+}
+
+impl Beats {
+    fn add(&mut self, held: &HeldLease, found: Option<&Locked>, now: Timestamp, ttl: Duration) {
+        match found {
+            Some(Locked::Run(run)) => match run.beat(held.lease, now, ttl) {
+                Ok(beaten) => {
+                    self.news.extend(news_of(held, run));
+                    if self.saved.insert(held.run) {
+                        self.transitions.push(beaten);
+                    }
+                }
+                Err(_) => self.news.push(lost(held)),
+            },
+            Some(Locked::Busy) => self.busy.push(*held),
+            Some(Locked::Missing) | None => self.news.push(lost(held)),
+        }
+    }
+}
+
+/// The pause before a row that somebody else has locked is looked at again, and how often it is.
+const BUSY: Duration = Duration::from_millis(2);
+const BUSY_LOOKS: usize = 100;
+
 fn news_of(held: &HeldLease, run: &Run) -> Option<LeaseNews> {
-    let cancel_requested = run.cancel.is_some();
-    let new = run.inbox > held.inbox || (cancel_requested && !held.cancel_requested);
+    let (cancel_requested, pause_requested) = (run.cancel_asked().is_some(), run.pause_asked());
+    let new = run.inbox > held.inbox
+        || (cancel_requested && !held.cancel_requested)
+        || pause_requested != held.pause_requested;
     let HeldLease { run: id, lease, .. } = *held;
-    new.then_some(LeaseNews { run: id, lease, lost: false, cancel_requested, inbox: run.inbox })
+    let (lost, inbox) = (false, run.inbox);
+    new.then_some(LeaseNews { run: id, lease, lost, cancel_requested, pause_requested, inbox })
 }
 
 fn lost(held: &HeldLease) -> LeaseNews {
-    let HeldLease { run, lease, inbox, cancel_requested } = *held;
-    LeaseNews { run, lease, lost: true, cancel_requested, inbox }
+    let HeldLease { run, lease, inbox, cancel_requested, pause_requested } = *held;
+    LeaseNews { run, lease, lost: true, cancel_requested, pause_requested, inbox }
 }

@@ -1,7 +1,7 @@
 //! Journals and inboxes: read a page.
 
 use tenure_core::run::InboxItem;
-use tenure_core::{Entry, Name, Result, Run, RunId, limits};
+use tenure_core::{Entry, Name, Result, Run, RunId, TenantId, limits};
 
 use super::Service;
 
@@ -27,7 +27,7 @@ impl Service {
         limit: usize,
     ) -> Result<JournalPage> {
         let tenant = self.tenant_id(tenant).await?;
-        let run = self.full_run(tenant, run).await?.run;
+        let run = self.read_run(tenant, run).await?;
         self.journal_page(&run, after, limit).await
     }
 
@@ -39,10 +39,19 @@ impl Service {
         after: u64,
     ) -> Result<(Vec<InboxItem>, bool)> {
         let tenant = self.tenant_id(tenant).await?;
-        let run = self.full_run(tenant, run).await?.run;
+        let run = self.read_run(tenant, run).await?;
         let items = self.store.read_inbox(tenant, run.id, after, INBOX_PAGE).await?;
         let more = items.last().is_some_and(|last| last.number < run.inbox);
         Ok((items, more))
+    }
+
+    /// The run whose journal and inbox this one reads: its own, unless it checks another.
+    async fn read_run(&self, tenant: TenantId, run: RunId) -> Result<Run> {
+        let run = self.full_run(tenant, run).await?.run;
+        match run.check {
+            Some(checked) => Ok(self.full_run(tenant, checked).await?.run),
+            None => Ok(run),
+        }
     }
 
     /// A page of the journal as far as `run` knows it, which may be a little behind.

@@ -1,11 +1,11 @@
 //! Poll: a worker waits for runs of its pools.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::agent::Version;
-use tenure_core::{Error, Lease, Name, Payload, Result, Run, TenantId, WorkerId, limits};
+use tenure_core::{Error, Lease, Name, Payload, Result, Run, RunId, WorkerId, limits};
 
 use super::{JournalPage, Service};
 use crate::ledger::Command;
@@ -14,7 +14,7 @@ use crate::ledger::Command;
 #[derive(Clone, Debug)]
 pub struct Poll {
     /// Whose runs.
-    pub tenant: Name,
+    pub tenants: BTreeSet<Name>,
     /// Who asks.
     pub worker: WorkerId,
     /// Of which pools.
@@ -32,6 +32,8 @@ pub struct LeasedRun {
     pub run: Run,
     /// The lease.
     pub lease: Lease,
+    /// The tenant's name.
+    pub tenant: Name,
     /// The agent's name.
     pub agent: Name,
     /// The version that it is pinned to.
@@ -42,6 +44,19 @@ pub struct LeasedRun {
     pub journal: JournalPage,
     /// How long the offer, and then the lease, lasts.
     pub ttls: (Duration, Duration),
+    /// What is checked, if the run only checks; then input and journal are those of that run.
+    pub check: Option<Checked>,
+}
+
+/// The run that a check run checks.
+#[derive(Clone, Copy, Debug)]
+pub struct Checked {
+    /// Which.
+    pub run: RunId,
+    /// How many entries its journal has.
+    pub entries: u64,
+    /// How many entries its inbox has.
+    pub inbox: u64,
 }
 
 /// What a poll is answered with.
@@ -72,16 +87,25 @@ impl Service {
     }
 
     async fn poll_held(self: &Arc<Self>, poll: Poll) -> Result<Vec<LeasedRun>> {
-        let tenant = self.tenant_id(&poll.tenant).await?;
+        let mut tenants = BTreeMap::new();
+        for name in poll.tenants {
+            tenants.insert(self.tenant_id(&name).await?, name);
+        }
+        let places =
+            tenants.keys().flat_map(|tenant| poll.pools.iter().map(|pool| (*tenant, pool)));
+        let places = places.map(|(tenant, pool)| (tenant, pool.clone())).collect();
         let capacity = poll.capacity.min(limits::LEASES);
         let wait = poll.wait.min(limits::LONG_POLL);
-        let offer = self.dispatch.wait(self, tenant, poll.pools, poll.worker, capacity, wait).await;
+        let offer = self.dispatch.wait(self, places, poll.worker, capacity, wait).await;
         // From here on dropping this future, because the poller has gone, gives the offer back.
         let Some(mut offer) = offer else { return Ok(Vec::new()) };
         let mut leased = Vec::with_capacity(offer.runs.len());
         // Built one by one: a message has a limit, what does not fit goes back to the queue.
         let mut size = 0;
         for run in &offer.runs {
+            let tenant = tenants.get(&run.tenant).cloned();
+            let tenant =
+                tenant.ok_or_else(|| Error::internal(format!("{} was not polled for", run.id)))?;
             let full = self.leased_run(tenant, run).await?;
             size += weight(&full);
             if size > limits::GRPC_MESSAGE * 3 / 4 && !leased.is_empty() {
@@ -93,22 +117,31 @@ impl Service {
         Ok(leased)
     }
 
-    async fn leased_run(&self, tenant: TenantId, run: &Run) -> Result<LeasedRun> {
+    async fn leased_run(&self, tenant: Name, run: &Run) -> Result<LeasedRun> {
         let lease = run.lease_held().cloned();
         let lease =
             lease.ok_or_else(|| Error::internal(format!("{} was offered unleased", run.id)))?;
-        let version = self.version(tenant, run.agent, run.version).await?;
-        let journal = match run.next_seq {
+        let version = self.version(run.tenant, run.agent, run.version).await?;
+        let given = self.full_run(run.tenant, run.check.unwrap_or(run.id)).await?;
+        // The rows may be read a moment apart: the lease was given on `run`.
+        let read = if run.check.is_some() { &given.run } else { run };
+        let journal = match read.next_seq {
             1 => JournalPage { entries: Vec::new(), more: false },
-            _ => self.journal_page(run, 0, limits::JOURNAL_PAGE).await?,
+            _ => self.journal_page(read, 0, limits::JOURNAL_PAGE).await?,
         };
         Ok(LeasedRun {
             lease,
-            agent: self.agent_name(tenant, run.agent).await?,
+            tenant,
+            agent: given.agent,
             version: version
                 .ok_or_else(|| Error::internal(format!("{} has no version", run.id)))?,
-            input: self.full_run(tenant, run.id).await?.input,
+            check: run.check.map(|run| Checked {
+                run,
+                entries: read.next_seq - 1,
+                inbox: read.inbox,
+            }),
             journal,
+            input: given.input,
             ttls: (self.settings.offer_ttl, self.settings.lease_ttl),
             run: run.clone(),
         })
@@ -130,6 +163,13 @@ impl Service {
 }
 
 fn check(poll: &Poll) -> Result<()> {
+    if poll.tenants.is_empty() {
+        return Err(Error::invalid("tenants is empty: name at least one"));
+    }
+    if poll.tenants.len() > limits::TENANTS {
+        let what = "the number of tenants in one poll";
+        return Err(Error::too_large(what, poll.tenants.len(), limits::TENANTS));
+    }
     if poll.pools.is_empty() {
         return Err(Error::invalid("pools is empty: name at least one"));
     }
@@ -144,9 +184,6 @@ fn check(poll: &Poll) -> Result<()> {
 }
 
 fn weight(leased: &LeasedRun) -> usize {
-    let payload = |entry: &tenure_core::Entry| match &entry.record.status {
-        tenure_core::EntryStatus::Succeeded(payload) => payload.data.len() + 256,
-        tenure_core::EntryStatus::Failed(failure) => failure.message.len() + 256,
-    };
-    leased.input.data.len() + leased.journal.entries.iter().map(payload).sum::<usize>()
+    let entry = |entry: &tenure_core::Entry| entry.record.status.size() + 256;
+    leased.input.data.len() + leased.journal.entries.iter().map(entry).sum::<usize>()
 }

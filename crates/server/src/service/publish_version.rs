@@ -53,7 +53,8 @@ impl Service {
         }
         let id = AgentId::new(self.entropy.object_id());
         let created_at = tx.now().await?;
-        let agent = Agent { id, tenant, name: name.clone(), latest: 0, created_at };
+        let agent =
+            Agent { id, tenant, name: name.clone(), latest: 0, max_running: None, created_at };
         if tx.insert_agent(&agent).await? {
             return Ok(agent);
         }

@@ -5,6 +5,21 @@ use tenure_store::{FullRun, RunFilter};
 
 use super::Service;
 
+/// Which runs a caller wants to see.
+#[derive(Clone, Debug, Default)]
+pub struct ListRuns {
+    /// Only runs of this agent.
+    pub agent: Option<Name>,
+    /// Only runs in one of these states; empty for all.
+    pub states: Vec<StateName>,
+    /// Only runs that failed with this code.
+    pub failure_code: Option<String>,
+    /// Only runs that this run called.
+    pub parent: Option<RunId>,
+    /// Only runs with this concurrency key.
+    pub concurrency: Option<String>,
+}
+
 impl Service {
     /// A run with everything about it.
     pub async fn get_run(&self, tenant: &Name, run: RunId) -> Result<FullRun> {
@@ -12,21 +27,22 @@ impl Service {
         self.full_run(tenant, run).await
     }
 
-    /// Up to `limit` runs of this agent and in these states with ids below `before`, newest first.
+    /// Up to `limit` runs that pass the filter with ids below `before`, newest first. Checks are not
+    /// among them.
     pub async fn list_runs(
         &self,
         tenant: &Name,
-        agent: Option<&Name>,
-        states: Vec<StateName>,
+        list: ListRuns,
         before: Option<RunId>,
         limit: usize,
     ) -> Result<Vec<FullRun>> {
         let tenant = self.tenant_id(tenant).await?;
-        let agent = match agent {
+        let agent = match &list.agent {
             Some(name) => Some(self.agent(tenant, name).await?.id),
             None => None,
         };
-        let filter = RunFilter { agent, states };
+        let ListRuns { states, failure_code, parent, concurrency, .. } = list;
+        let filter = RunFilter { agent, states, failure_code, parent, concurrency };
         Ok(self.store.list_runs(tenant, &filter, before, limit).await?)
     }
 

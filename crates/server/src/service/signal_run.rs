@@ -1,5 +1,6 @@
 //! Signal: a named message arrives in the run's inbox, delivered once, in order.
 
+use tenure_core::run::Topic;
 use tenure_core::{Name, Payload, Result, RunId, limits, text};
 
 use super::Service;
@@ -25,7 +26,8 @@ impl Service {
         let decide = {
             let source = source.clone();
             Box::new(move |run: &tenure_core::Run, now| {
-                run.deliver(source.clone(), name.clone(), payload.clone(), now).map(Some)
+                let topic = Topic::Signal(name.clone());
+                run.deliver(source.clone(), topic, Ok(payload.clone()), now).map(Some)
             })
         };
         let done = self.ledger.apply(Command::Deliver { tenant, run, source, decide }).await?;

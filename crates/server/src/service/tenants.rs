@@ -10,7 +10,8 @@ impl Service {
     pub async fn create_tenant(&self, name: Name) -> Result<Tenant> {
         let mut tx = self.store.begin().await?;
         let id = TenantId::new(self.entropy.object_id());
-        let tenant = Tenant { id, name, created_at: tx.now().await? };
+        let created_at = tx.now().await?;
+        let tenant = Tenant { id, name, max_running: None, created_at };
         if !tx.insert_tenant(&tenant).await? {
             return Err(Error::already_exists(format!("tenant `{}` exists", tenant.name)));
         }

@@ -57,7 +57,9 @@ struct Visible {
     state: tenure_core::StateName,
     epoch: u64,
     next_seq: u64,
-    cancel_requested: bool,
+    asked: Option<tenure_core::run::Request>,
+    priority: i32,
+    interrupts: u32,
 }
 
 /// The watcher has gone.
@@ -93,7 +95,9 @@ impl Watch {
             state: full.run.state.name(),
             epoch: full.run.epoch,
             next_seq: full.run.next_seq,
-            cancel_requested: full.run.cancel.is_some(),
+            asked: full.run.request.clone(),
+            priority: full.run.priority,
+            interrupts: full.run.interrupts,
         };
         if let Err(error) = self.send_entries(&full.run).await? {
             return Ok(Err(error));

@@ -49,7 +49,7 @@ async fn a_run_is_completed_once() {
     hand.commit(first.clone()).await.unwrap();
     hand.commit(first).await.expect("the same completion again is answered as before");
     let failure = v1::Failure { code: "late".into(), ..v1::Failure::default() };
-    let fail = v1::Fail { failure: Some(failure), retry_after: None };
+    let fail = v1::Fail { failure: Some(failure), retry_after: None, again: Vec::new() };
     let second = hand.commit(end(&leased, 1, v1::outcome::Outcome::Fail(fail))).await.unwrap_err();
     assert_snapshot!(bare(&second, &leased), @"Aborted: run_… is succeeded and no longer leased; drop it");
     let run = hand.app.run(&leased.run).await;
@@ -149,7 +149,7 @@ async fn a_cancel_reaches_the_worker_and_is_forced_after_its_grace() {
         let request = v1::CancelRunRequest {
             tenant: "default".into(),
             run: run.clone(),
-            reason: "enough".into(),
+            steering: crate::steering("ann", "enough"),
         };
         let asked = hand.app.client.runs().cancel_run(request).await.unwrap().into_inner();
         assert!(asked.cancel_requested && asked.state() == v1::RunState::Running);
@@ -164,7 +164,10 @@ async fn a_cancel_reaches_the_worker_and_is_forced_after_its_grace() {
             hand.app.pass(Duration::from_secs(31)).await;
         }
         let ended = hand.app.ended(&run).await;
-        assert_eq!((ended.state(), &*ended.cancel_reason), (v1::RunState::Cancelled, "enough"));
+        assert_eq!(
+            (ended.state(), &*ended.steering.unwrap().reason),
+            (v1::RunState::Cancelled, "enough")
+        );
         assert_eq!(
             hand.commit(append(&leased, 2, &["late"])).await.unwrap_err().code(),
             tonic::Code::Aborted
@@ -184,7 +187,9 @@ async fn a_suspend_that_has_not_seen_the_inbox_is_refused() {
         ..v1::SignalRunRequest::default()
     };
     hand.app.client.runs().signal_run(signal.clone()).await.unwrap();
-    let suspend = |inbox| v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after: None });
+    let suspend = |inbox| {
+        v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after: None, on: Vec::new() })
+    };
     let refused = hand.commit(end(&leased, 1, suspend(0))).await.unwrap_err();
     assert_snapshot!(bare(&refused, &leased), @"FailedPrecondition: run_… has 1 inbox entries and the worker has seen 0; read them before suspending");
     hand.commit(end(&leased, 1, suspend(1))).await.unwrap();
@@ -261,16 +266,20 @@ async fn text_that_cannot_be_kept_is_refused_or_replaced() {
         panic!("it was recorded as something else");
     };
     assert_eq!(kept.message, "a\u{fffd}b");
-    let cancel = v1::CancelRunRequest { tenant: "default".into(), run, reason: "\0".into() };
+    let cancel = v1::CancelRunRequest {
+        tenant: "default".into(),
+        run,
+        steering: crate::steering("ann", "\0"),
+    };
     let refused = hand.app.client.runs().cancel_run(cancel).await.unwrap_err();
-    assert_snapshot!(said(&refused), @"InvalidArgument: the reason of a cancel contains a NUL character; leave it out");
+    assert_snapshot!(said(&refused), @"InvalidArgument: the reason contains a NUL character; leave it out");
 }
 
 /// Suspends until a signal, or until so many seconds have passed.
 async fn sleep(hand: &Hand, leased: &v1::LeasedRun, seconds: u64) {
     let wake_after = Some(Duration::from_secs(seconds).into());
     let inbox = leased.inbox;
-    let suspend = v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after });
+    let suspend = v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after, on: Vec::new() });
     hand.commit(end(leased, 1, suspend)).await.unwrap();
 }
 
@@ -300,7 +309,7 @@ async fn a_run_sleeps_until_its_time_or_until_a_signal() {
 
     sleep(&hand, &third, 3_600).await;
     let cancel =
-        v1::CancelRunRequest { tenant: "default".into(), run: run.clone(), reason: String::new() };
+        v1::CancelRunRequest { tenant: "default".into(), run: run.clone(), steering: None };
     hand.app.client.runs().cancel_run(cancel).await.unwrap();
     hand.app.pass(Duration::from_hours(2)).await;
     assert!(hand.poll(50).await.is_none(), "nothing of it is left in the queue");

@@ -2,8 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod agents;
+mod calls;
+mod forks;
+mod inbox;
 mod leases;
+mod queue;
 mod runs;
+mod steering;
+mod turns;
+mod waits;
+mod why;
 mod wire;
 mod worker;
 
@@ -37,7 +45,7 @@ impl Hand {
     async fn poll(&self, wait: u64) -> Option<v1::LeasedRun> {
         use v1::poll_response::Result as Polled;
         let request = v1::PollRequest {
-            tenant: "default".into(),
+            tenants: vec!["default".into()],
             worker: self.worker.clone(),
             pools: vec!["hello".into()],
             capacity: 1,
@@ -59,6 +67,45 @@ impl Hand {
         request: v1::CommitRequest,
     ) -> Result<v1::CommitResponse, tonic::Status> {
         Ok(self.app.client.workers().commit(request).await?.into_inner())
+    }
+
+    /// Creates a run of `hello`, made different from the usual one; its id.
+    async fn create(&self, with: impl FnOnce(&mut v1::CreateRunRequest)) -> String {
+        let created = self.try_create(with).await;
+        created.expect("the run can be created").id
+    }
+
+    async fn try_create(
+        &self,
+        with: impl FnOnce(&mut v1::CreateRunRequest),
+    ) -> Result<v1::Run, tonic::Status> {
+        let mut request = v1::CreateRunRequest {
+            tenant: "default".into(),
+            agent: "hello".into(),
+            ..v1::CreateRunRequest::default()
+        };
+        with(&mut request);
+        Ok(self.app.client.runs().create_run(request).await?.into_inner())
+    }
+
+    /// Parks a leased run that has seen nothing of its inbox.
+    async fn suspend(&self, run: &v1::LeasedRun, seq: u64, on: &[&str]) {
+        self.commit(end(run, seq, suspend(run.inbox, on))).await.unwrap();
+    }
+
+    /// Opens a question, or a call, and parks.
+    async fn ask(&self, run: &v1::LeasedRun, seq: u64, key: &str, opening: v1::opening::Opening) {
+        let request = v1::CommitRequest {
+            records: vec![opened(key, opening)],
+            ..end(run, seq, suspend(run.inbox, &[key]))
+        };
+        self.commit(request).await.unwrap();
+    }
+
+    /// What is in the inbox of a run.
+    async fn inbox(&self, run: &str) -> Vec<v1::InboxItem> {
+        let request = v1::ReadInboxRequest { tenant: "default".into(), run: run.into(), after: 0 };
+        self.app.client.workers().read_inbox(request).await.unwrap().into_inner().items
     }
 
     async fn beat(&self, run: &v1::LeasedRun) -> Vec<v1::LeaseNews> {
@@ -116,4 +163,40 @@ fn succeed() -> v1::outcome::Outcome {
         encoding: String::new(),
         data: "42".into(),
     })
+}
+
+fn suspend(inbox: u64, on: &[&str]) -> v1::outcome::Outcome {
+    let on = on.iter().map(ToString::to_string).collect();
+    v1::outcome::Outcome::Suspend(v1::Suspend { inbox, wake_after: None, on })
+}
+
+fn block() -> v1::outcome::Outcome {
+    v1::outcome::Outcome::Block(v1::Failure {
+        code: "mismatch".into(),
+        message: "entry `plan` does not fit the code".into(),
+        retryable: false,
+    })
+}
+
+fn fail(code: &str, retryable: bool) -> v1::outcome::Outcome {
+    let failure = v1::Failure { code: code.into(), message: "it broke".into(), retryable };
+    v1::outcome::Outcome::Fail(v1::Fail { failure: Some(failure), ..v1::Fail::default() })
+}
+
+/// A record that only opens something.
+fn opened(key: &str, opening: v1::opening::Opening) -> v1::Record {
+    let status = v1::record::Status::Opened(v1::Opening { opening: Some(opening) });
+    v1::Record { kind: v1::EntryKind::Wait.into(), status: Some(status), ..record(key, "") }
+}
+
+fn json(text: &str) -> v1::Payload {
+    v1::Payload {
+        content_type: "application/json".into(),
+        encoding: String::new(),
+        data: text.to_owned().into(),
+    }
+}
+
+fn steering(actor: &str, reason: &str) -> Option<v1::Steering> {
+    Some(v1::Steering { actor: actor.into(), reason: reason.into() })
 }

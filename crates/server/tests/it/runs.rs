@@ -87,8 +87,7 @@ async fn no_tenant_sees_the_runs_of_another() {
     let get = v1::GetRunRequest { tenant: "other".into(), run: run.clone() };
     let seen = app.client.runs().get_run(get).await.unwrap_err();
     assert_eq!(seen.code(), tonic::Code::NotFound);
-    let cancel =
-        v1::CancelRunRequest { tenant: "other".into(), run: run.clone(), reason: String::new() };
+    let cancel = v1::CancelRunRequest { tenant: "other".into(), run: run.clone(), steering: None };
     let cancelled = app.client.runs().cancel_run(cancel).await.unwrap_err();
     assert_eq!(cancelled.code(), tonic::Code::NotFound);
     let list = v1::ListRunsRequest { tenant: "other".into(), ..v1::ListRunsRequest::default() };
@@ -108,10 +107,13 @@ async fn runs_are_listed_newest_first_by_agent_and_state() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run: hellos[2].clone(),
-        reason: "enough".into(),
+        steering: crate::steering("ann", "enough"),
     };
     let cancelled = app.client.runs().cancel_run(cancel).await.unwrap().into_inner();
-    assert_eq!((cancelled.state(), &*cancelled.cancel_reason), (v1::RunState::Cancelled, "enough"));
+    assert_eq!(
+        (cancelled.state(), &*cancelled.steering.unwrap().reason),
+        (v1::RunState::Cancelled, "enough")
+    );
     let list = async |states: Vec<i32>, page_token: String| {
         let request = v1::ListRunsRequest {
             tenant: "default".into(),
@@ -119,6 +121,7 @@ async fn runs_are_listed_newest_first_by_agent_and_state() {
             states,
             page_size: 3,
             page_token,
+            ..v1::ListRunsRequest::default()
         };
         let page = app.client.runs().list_runs(request).await.unwrap().into_inner();
         let ids: Vec<String> = page.runs.into_iter().map(|run| run.id).collect();
@@ -178,7 +181,7 @@ async fn a_signal_is_delivered_once() {
     assert!(!signal("s1").await.unwrap(), "the same signal again");
     assert!(signal("").await.unwrap() && signal("").await.unwrap(), "each a signal of its own");
     let cancel =
-        v1::CancelRunRequest { tenant: "default".into(), run: run.clone(), reason: String::new() };
+        v1::CancelRunRequest { tenant: "default".into(), run: run.clone(), steering: None };
     app.client.runs().cancel_run(cancel).await.unwrap();
     let late = signal("s2").await.unwrap_err();
     assert_eq!(late.code(), tonic::Code::FailedPrecondition);

@@ -8,28 +8,28 @@ use tenure_testkit::app::App;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-/// A worker in this process; it drains when this is dropped.
-struct Working {
+/// A worker in this process.
+pub(crate) struct Working {
     shutdown: CancellationToken,
     task: tokio::task::JoinHandle<()>,
 }
 
 impl Working {
-    fn start(worker: Worker) -> Self {
+    pub(crate) fn start(worker: Worker) -> Self {
         let shutdown = CancellationToken::new();
         let stop = shutdown.clone();
         let task = tokio::spawn(async move { worker.run(stop).await.unwrap() });
         Self { shutdown, task }
     }
 
-    async fn drain(self) {
+    pub(crate) async fn drain(self) {
         self.shutdown.cancel();
         self.task.await.unwrap();
     }
 }
 
-/// Leases are published by the worker when it starts, so a run can only be created after that.
-async fn create(app: &App, agent: &str, input: &str) -> String {
+/// Agents are published by the worker when it starts, so a run can only be created after that.
+pub(crate) async fn create(app: &App, agent: &str, input: &str) -> String {
     let get = v1::GetVersionRequest {
         tenant: "default".into(),
         agent: agent.into(),
@@ -201,7 +201,7 @@ async fn code_that_no_longer_fits_its_journal_blocks_the_run() {
     new.drain().await;
     // With the code that it was made by, it goes on where it was.
     let old = Working::start(worker("10 EUR"));
-    let retry = v1::RetryRunRequest { tenant: "default".into(), run: run.clone() };
+    let retry = v1::RetryRunRequest { tenant: "default".into(), run: run.clone(), steering: None };
     app.client.runs().retry_run(retry.clone()).await.unwrap();
     assert_eq!(app.ended(&run).await.state(), v1::RunState::Succeeded);
     let ended = app.client.runs().retry_run(retry).await.unwrap_err();
@@ -268,11 +268,11 @@ async fn a_cancelled_run_stops_where_it_is() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run: run.clone(),
-        reason: "enough".into(),
+        steering: crate::steering("ann", "enough"),
     };
     app.client.runs().cancel_run(cancel).await.unwrap();
     let ended = app.ended(&run).await;
-    assert_eq!((ended.state(), ended.entries), (v1::RunState::Cancelled, 0));
+    assert_eq!((ended.state(), ended.entries), (v1::RunState::Cancelled, 1));
     working.drain().await;
 }
 

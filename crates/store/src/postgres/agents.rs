@@ -26,7 +26,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 const FIND: &str = "-- find_agent
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND name = $2";
 
 pub(super) async fn find(pool: &PgPool, tenant: TenantId, name: &Name) -> Result<Option<Agent>> {
@@ -36,7 +36,7 @@ pub(super) async fn find(pool: &PgPool, tenant: TenantId, name: &Name) -> Result
 }
 
 const GET: &str = "-- get_agent
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND agent_id = $2";
 
 pub(super) async fn get(pool: &PgPool, tenant: TenantId, agent: AgentId) -> Result<Option<Agent>> {
@@ -46,7 +46,7 @@ pub(super) async fn get(pool: &PgPool, tenant: TenantId, agent: AgentId) -> Resu
 }
 
 const LIST: &str = "-- list_agents
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 
 pub(super) async fn list(
@@ -61,8 +61,8 @@ pub(super) async fn list(
 }
 
 const INSERT: &str = "-- insert_agent
-INSERT INTO agents (tenant_id, agent_id, name, latest, created_at)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+INSERT INTO agents (tenant_id, agent_id, name, latest, max_running, created_at)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
 
 pub(super) async fn insert(db: &mut PgConnection, agent: &Agent) -> Result<bool> {
     let done = sqlx::query(INSERT)
@@ -70,6 +70,7 @@ pub(super) async fn insert(db: &mut PgConnection, agent: &Agent) -> Result<bool>
         .bind(agent.id.uuid())
         .bind(agent.name.as_str())
         .bind(i64::from(agent.latest))
+        .bind(agent.max_running.map(i64::from))
         .bind(Time(agent.created_at))
         .execute(db)
         .await?;
@@ -78,7 +79,7 @@ pub(super) async fn insert(db: &mut PgConnection, agent: &Agent) -> Result<bool>
 
 // NO KEY: whoever only refers to the agent need not wait.
 const LOCK: &str = "-- lock_agent
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND name = $2
 FOR NO KEY UPDATE";
 

@@ -4,10 +4,8 @@ use std::time::Duration;
 
 use sqlx::PgPool;
 use sqlx::postgres::{PgConnectOptions, PgListener, PgPoolOptions};
-use tenure_core::{Name, RunId, TenantId, WorkerId};
 use tokio::sync::broadcast;
 use tokio::task::JoinHandle;
-use uuid::Uuid;
 
 use crate::{Hint, Result};
 
@@ -58,7 +56,7 @@ async fn forward(mut listener: PgListener, sender: broadcast::Sender<Hint>) {
     loop {
         match listener.recv().await {
             Ok(notification) => {
-                if let Some(hint) = decode(notification.payload()) {
+                if let Some(hint) = Hint::decode(notification.payload()) {
                     // Nobody may be subscribed just now.
                     let _ = sender.send(hint);
                 }
@@ -80,50 +78,7 @@ pub(super) async fn announce(pool: &PgPool, hints: &[Hint]) -> Result<()> {
     if hints.is_empty() {
         return Ok(());
     }
-    let hints: Vec<_> = hints.iter().map(encode).collect();
+    let hints: Vec<_> = hints.iter().map(Hint::encode).collect();
     sqlx::query(ANNOUNCE).bind(hints).execute(pool).await?;
     Ok(())
-}
-
-fn encode(hint: &Hint) -> String {
-    match hint {
-        Hint::Pool(tenant, pool) => format!("p {} {pool}", tenant.uuid().simple()),
-        Hint::Run(tenant, run) => {
-            format!("r {} {}", tenant.uuid().simple(), run.uuid().simple())
-        }
-        Hint::Worker(worker) => format!("w {}", worker.uuid().simple()),
-    }
-}
-
-/// The hint in a notification; `None` for one of a release that knows more kinds.
-fn decode(text: &str) -> Option<Hint> {
-    let words: Vec<_> = text.split(' ').collect();
-    let id = |word: &str| Uuid::try_parse(word).ok();
-    match words[..] {
-        ["p", tenant, pool] => {
-            Some(Hint::Pool(TenantId::new(id(tenant)?), pool.parse::<Name>().ok()?))
-        }
-        ["r", tenant, run] => Some(Hint::Run(TenantId::new(id(tenant)?), RunId::new(id(run)?))),
-        ["w", worker] => Some(Hint::Worker(WorkerId::new(id(worker)?))),
-        _ => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hint_survives_the_channel() {
-        let id = Uuid::from_u128(0x0189_0a5d_ac96_774b_bcce_b302_099a_8057);
-        let pool = "document-digest".parse().unwrap();
-        for hint in [
-            Hint::Pool(TenantId::new(id), pool),
-            Hint::Run(TenantId::new(id), RunId::new(id)),
-            Hint::Worker(WorkerId::new(id)),
-        ] {
-            assert_eq!(decode(&encode(&hint)), Some(hint));
-        }
-        assert_eq!(decode("x 1 2"), None);
-    }
 }

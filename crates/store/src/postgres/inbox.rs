@@ -15,7 +15,9 @@ use crate::rows::Reader;
 pub(super) const STATEMENTS: &[&str] = &[READ, SOURCES, RECEIVE];
 
 const READ: &str = "-- read_inbox
-SELECT tenant_id, run_id, number, source, name, content_type, encoding, payload, at FROM inbox
+SELECT tenant_id, run_id, number, source, topic, name, content_type, encoding, payload,
+       failure_code, failure_message, failure_retryable, at
+FROM inbox
 WHERE tenant_id = $1 AND run_id = $2 AND number > $3 ORDER BY number LIMIT $4";
 
 pub(super) async fn read(
@@ -51,16 +53,18 @@ pub(super) async fn sources(
     let mut known = HashSet::new();
     for row in &rows {
         let row = Reader::new("inbox", row);
-        let run = (TenantId::new(row.id("tenant_id")?), RunId::new(row.id("run_id")?));
-        known.insert((run.0, run.1, row.text("source")?));
+        let (tenant, run) = row.run_ref()?;
+        known.insert((tenant, run, row.text("source")?));
     }
     Ok(sources.iter().map(|source| known.contains(source)).collect())
 }
 
 const RECEIVE: &str = "-- receive
-INSERT INTO inbox (tenant_id, run_id, number, source, name, content_type, encoding, payload, at)
+INSERT INTO inbox (tenant_id, run_id, number, source, topic, name, content_type, encoding,
+    payload, failure_code, failure_message, failure_retryable, at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
-    $7::text[], $8::bytea[], $9::timestamptz[])";
+    $7::text[], $8::text[], $9::bytea[], $10::text[], $11::text[], $12::boolean[],
+    $13::timestamptz[])";
 
 pub(super) async fn receive(db: &mut PgConnection, rows: &[ItemColumns<'_>]) -> Result<()> {
     sqlx::query(RECEIVE)
@@ -68,10 +72,14 @@ pub(super) async fn receive(db: &mut PgConnection, rows: &[ItemColumns<'_>]) -> 
         .bind(column(rows, |row| row.run_id))
         .bind(column(rows, |row| row.number))
         .bind(column(rows, |row| row.source))
+        .bind(column(rows, |row| row.topic))
         .bind(column(rows, |row| row.name))
         .bind(column(rows, |row| row.payload.content_type))
         .bind(column(rows, |row| row.payload.encoding))
         .bind(column(rows, |row| row.payload.data))
+        .bind(column(rows, |row| row.failure.code))
+        .bind(column(rows, |row| row.failure.message))
+        .bind(column(rows, |row| row.failure.retryable))
         .bind(column(rows, |row| Time(row.at)))
         .execute(db)
         .await

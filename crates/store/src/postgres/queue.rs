@@ -1,8 +1,11 @@
 //! The queue: which runs of a pool are ready.
+//!
+//! The runs of a pool stand in lines, one for each lane and rank, each in the order of time. What is
+//! next is at the front of one of them: the front rows of all lines are read, and no others.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
+use tenure_core::queue::Ready;
 use tenure_core::{Name, Run, RunId, TenantId, Timestamp};
-use uuid::Uuid;
 
 use super::row::{Time, column};
 use super::{clock, runs};
@@ -10,77 +13,158 @@ use crate::Result;
 use crate::columns::{ReadyColumns, limit as bound};
 use crate::rows::Reader;
 
-pub(super) const STATEMENTS: &[&str] = &[FIND_READY, DROP_STALE, ENQUEUE, DEQUEUE];
+pub(super) const STATEMENTS: &[&str] = &[FIND_READY, COUNT_AHEAD, DROP_STALE, ENQUEUE, DEQUEUE];
 
-// Pool by pool, so that each is read from the front of the index and no further than the limit.
+// The lines are found by skipping from one to the next in the index, however long they are. What is
+// not due yet is behind what is, and never read.
 const FIND_READY: &str = "-- find_ready
-SELECT ready.run_id
-FROM (SELECT DISTINCT pool FROM unnest($2::text[]) AS pool) AS pools
-CROSS JOIN LATERAL (
-    SELECT run_id, ready_at FROM run_ready
-    WHERE tenant_id = $1 AND run_ready.pool = pools.pool
+WITH RECURSIVE places AS (
+    SELECT DISTINCT tenant_id, pool FROM unnest($1::uuid[], $2::text[]) AS asked (tenant_id, pool)
+), lines AS (
+    SELECT line.* FROM places CROSS JOIN LATERAL (
+        SELECT tenant_id, pool, lane, rank FROM run_ready
+        WHERE run_ready.tenant_id = places.tenant_id AND run_ready.pool = places.pool
+        ORDER BY lane, rank LIMIT 1
+    ) AS line
+    UNION ALL
+    SELECT line.* FROM lines CROSS JOIN LATERAL (
+        SELECT tenant_id, pool, lane, rank FROM run_ready
+        WHERE run_ready.tenant_id = lines.tenant_id AND run_ready.pool = lines.pool
+          AND (run_ready.lane, run_ready.rank) > (lines.lane, lines.rank)
+        ORDER BY lane, rank LIMIT 1
+    ) AS line
+)
+SELECT ready.tenant_id, ready.run_id, lines.lane, lines.rank::bigint AS rank, ready.ready_at
+FROM lines CROSS JOIN LATERAL (
+    SELECT tenant_id, run_id, ready_at FROM run_ready
+    WHERE run_ready.tenant_id = lines.tenant_id AND run_ready.pool = lines.pool
+      AND run_ready.lane = lines.lane AND run_ready.rank = lines.rank
       AND ready_at <= (SELECT tenure_now())
     ORDER BY ready_at, run_id LIMIT $3
-    -- Another dispatcher has what is locked; waiting for it would only find it gone.
-    FOR UPDATE SKIP LOCKED
 ) AS ready
-ORDER BY ready.ready_at, ready.run_id LIMIT $3";
+ORDER BY lines.rank, ready.ready_at, ready.run_id";
 
-// Checked again here: a run that was only busy is still to be leased, and keeps its row.
-const DROP_STALE: &str = "-- drop_stale
-DELETE FROM run_ready
-WHERE tenant_id = $1 AND run_id = ANY ($2)
-  AND NOT EXISTS (SELECT 1 FROM runs
-                  WHERE runs.tenant_id = run_ready.tenant_id AND runs.run_id = run_ready.run_id
-                    AND runs.ready_at IS NOT NULL)";
+pub(super) async fn find_ready(
+    db: &mut PgConnection,
+    places: &[(TenantId, Name)],
+    limit: usize,
+) -> Result<Vec<Ready>> {
+    let rows = sqlx::query(FIND_READY)
+        .bind(column(places, |(tenant, _)| tenant.uuid()))
+        .bind(column(places, |(_, pool)| pool.as_str()))
+        .bind(bound(limit))
+        .fetch_all(db)
+        .await?;
+    rows.iter().map(|row| Reader::new("run_ready", row).ready()).collect()
+}
+
+// Ahead is what is more urgent and ready by the time that this run is, and what is as urgent and
+// ready before it.
+const COUNT_AHEAD: &str = "-- count_ahead
+WITH RECURSIVE own AS (
+    SELECT pool, rank, ready_at, run_id FROM run_ready WHERE tenant_id = $1 AND run_id = $2
+), lines AS (
+    SELECT line.* FROM own CROSS JOIN LATERAL (
+        SELECT lane, rank FROM run_ready
+        WHERE tenant_id = $1 AND run_ready.pool = own.pool
+        ORDER BY lane, rank LIMIT 1
+    ) AS line
+    UNION ALL
+    SELECT line.* FROM lines CROSS JOIN own CROSS JOIN LATERAL (
+        SELECT lane, rank FROM run_ready
+        WHERE tenant_id = $1 AND run_ready.pool = own.pool
+          AND (run_ready.lane, run_ready.rank) > (lines.lane, lines.rank)
+        ORDER BY lane, rank LIMIT 1
+    ) AS line
+), bounds AS (
+    SELECT own.pool, lines.lane, lines.rank, own.ready_at, own.run_id
+    FROM own JOIN lines ON lines.rank = own.rank
+    UNION ALL
+    SELECT own.pool, lines.lane, lines.rank, greatest(own.ready_at, tenure_now()),
+           'ffffffff-ffff-ffff-ffff-ffffffffffff'
+    FROM own JOIN lines ON lines.rank < own.rank
+)
+SELECT count(*) AS ahead
+FROM (SELECT 1 FROM bounds CROSS JOIN LATERAL (
+          SELECT 1 FROM run_ready
+          WHERE tenant_id = $1 AND run_ready.pool = bounds.pool
+            AND run_ready.lane = bounds.lane AND run_ready.rank = bounds.rank
+            AND (run_ready.ready_at, run_ready.run_id) < (bounds.ready_at, bounds.run_id)
+          LIMIT $3) AS line
+      LIMIT $3) AS counted";
+
+pub(super) async fn count_ahead(
+    pool: &PgPool,
+    tenant: TenantId,
+    run: RunId,
+    limit: usize,
+) -> Result<u64> {
+    let query = sqlx::query(COUNT_AHEAD).bind(tenant.uuid()).bind(run.uuid());
+    let row = query.bind(bound(limit)).fetch_one(pool).await?;
+    Reader::new("run_ready", &row).count("ahead")
+}
 
 pub(super) async fn lock_ready(
     db: &mut PgConnection,
-    tenant: TenantId,
-    pools: &[Name],
-    limit: usize,
+    runs: &[(TenantId, RunId)],
 ) -> Result<(Timestamp, Vec<Run>)> {
-    let found = find_ready(db, tenant, pools, limit).await?;
-    if found.is_empty() {
+    if runs.is_empty() {
         return Ok((clock::now(db).await?, Vec::new()));
     }
-    // Passing over busy runs here too: their owner may be waiting for the ready row locked above.
-    let asked: Vec<_> = found.iter().map(|run| (tenant, RunId::new(*run))).collect();
-    let (now, mut locked) = runs::lock_readable_rows(db, &asked).await?;
-    locked.retain(|run| run.ready_at().is_some());
-    if locked.len() < found.len() {
-        let stale = locked.iter().map(|run| run.id.uuid()).collect::<Vec<_>>();
-        let left: Vec<_> = found.iter().filter(|run| !stale.contains(run)).copied().collect();
-        sqlx::query(DROP_STALE).bind(tenant.uuid()).bind(left).execute(db).await?;
+    let (now, mut locked) = runs::lock_readable_rows(db, runs).await?;
+    locked.retain(|run| run.ready_at().is_some_and(|ready_at| ready_at <= now));
+    let place = |run: &Run| runs.iter().position(|asked| *asked == (run.tenant, run.id));
+    locked.sort_by_key(place);
+    let left: Vec<_> = (0..runs.len())
+        .filter(|asked| !locked.iter().any(|run| place(run) == Some(*asked)))
+        .map(|asked| runs[asked])
+        .collect();
+    if !left.is_empty() {
+        drop_stale(db, &left).await?;
     }
-    locked.sort_by_key(|run| found.iter().position(|found| *found == run.id.uuid()));
     Ok((now, locked))
 }
 
-async fn find_ready(
-    db: &mut PgConnection,
-    tenant: TenantId,
-    pools: &[Name],
-    limit: usize,
-) -> Result<Vec<Uuid>> {
-    let query = sqlx::query(FIND_READY).bind(tenant.uuid());
-    let query = query.bind(column(pools, Name::as_str)).bind(bound(limit));
-    let rows = query.fetch_all(db).await?;
-    rows.iter().map(|row| Reader::new("run_ready", row).id("run_id")).collect()
+// Checked again here: a run that was only busy is still to be leased, and keeps its row. Without
+// waiting: somebody else may be dropping the same rows.
+const DROP_STALE: &str = "-- drop_stale
+DELETE FROM run_ready
+WHERE (tenant_id, run_id) IN (
+    SELECT tenant_id, run_id
+    FROM run_ready JOIN unnest($1::uuid[], $2::uuid[]) AS asked (tenant_id, run_id)
+         USING (tenant_id, run_id)
+    WHERE NOT EXISTS (SELECT 1 FROM runs
+                      WHERE runs.tenant_id = run_ready.tenant_id
+                        AND runs.run_id = run_ready.run_id AND runs.ready_at IS NOT NULL)
+    FOR UPDATE OF run_ready SKIP LOCKED)";
+
+async fn drop_stale(db: &mut PgConnection, runs: &[(TenantId, RunId)]) -> Result<()> {
+    let query = sqlx::query(DROP_STALE).bind(runs::tenants(runs)).bind(runs::ids(runs));
+    query.execute(db).await?;
+    Ok(())
 }
 
 const ENQUEUE: &str = "-- enqueue
-INSERT INTO run_ready (tenant_id, run_id, pool, ready_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::timestamptz[])
+INSERT INTO run_ready (tenant_id, run_id, agent_id, pool, rank, ready_at, lane)
+SELECT tenant_id, run_id, agent_id, pool, rank, ready_at,
+       coalesce((SELECT agents.agent_id FROM agents
+                 WHERE agents.tenant_id = new.tenant_id AND agents.agent_id = new.agent_id
+                   AND agents.max_running IS NOT NULL),
+                '00000000-0000-0000-0000-000000000000')
+FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::timestamptz[])
+     AS new (tenant_id, run_id, agent_id, pool, rank, ready_at)
 -- A stale row may still be there.
 ON CONFLICT (tenant_id, run_id)
-DO UPDATE SET pool = excluded.pool, ready_at = excluded.ready_at";
+DO UPDATE SET pool = excluded.pool, rank = excluded.rank, ready_at = excluded.ready_at,
+    lane = excluded.lane";
 
 pub(super) async fn enqueue(db: &mut PgConnection, rows: &[ReadyColumns<'_>]) -> Result<()> {
     sqlx::query(ENQUEUE)
         .bind(column(rows, |row| row.tenant_id))
         .bind(column(rows, |row| row.run_id))
+        .bind(column(rows, |row| row.agent_id))
         .bind(column(rows, |row| row.pool))
+        .bind(column(rows, |row| row.rank))
         .bind(column(rows, |row| Time(row.ready_at)))
         .execute(db)
         .await?;

@@ -5,26 +5,39 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool};
-use tenure_core::{Run, RunId, StateName, TenantId, Timestamp};
+use tenure_core::{AgentId, Run, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::clock;
 use super::row::column;
 use crate::columns::limit as bound;
 use crate::rows::Reader;
-use crate::{FullRun, Locked, Result, RunFilter, RunKey};
+use crate::{FullRun, Locked, Result, RunFilter};
 
-pub(super) const STATEMENTS: &[&str] =
-    &[FIND, LIST, LIST_BY_AGENT, LOCK, EXISTING, LOCK_EXPIRED, RESERVE_KEYS, FIND_KEYS];
+pub(super) const STATEMENTS: &[&str] = &[
+    FIND,
+    LIST,
+    LIST_BY_AGENT,
+    LIST_FAILED,
+    LIST_BY_PARENT,
+    LIST_BY_CONCURRENCY,
+    LIST_ALIVE_BY_CONCURRENCY,
+    LOCK,
+    EXISTING,
+    LOCK_EXPIRED,
+];
 
 /// The columns of a run but for its output, which lists leave out.
 macro_rules! columns {
     () => {
         "tenant_id, run_id, agent_id, version, pool, state, epoch, next_seq, inbox, revision,
-       ready_at, lease_id, lease_worker, lease_until, lease_started, wait_reason, failure_code,
-       failure_message, failure_retryable, ended_at, cancel_reason, cancel_force_at, last_commit,
-       attempts, max_attempts, stalled, offers, input_tokens, output_tokens, cached_tokens,
-       reasoning_tokens, cost_micros, created_at, updated_at"
+       ready_at, lease_id, lease_worker, lease_until, lease_started, wait_reason, wait_on,
+       failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
+       steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
+       children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+       cost_micros, updated_at, max_attempts, retry_limit, retry_backoff_micros,
+       retry_max_backoff_micros, start_at, deadline, concurrency_key, parent_run, parent_key,
+       detached, depth, check_run, created_at"
     };
 }
 
@@ -54,7 +67,8 @@ pub(super) async fn find(pool: &PgPool, tenant: TenantId, run: RunId) -> Result<
     row.map(|row| Reader::new("runs", &row).full_run()).transpose()
 }
 
-/// A page of runs; `$filter` is the part of the condition that decides about the index.
+/// A page of runs; `$filter` repeats the one condition that says which index to read. Runs that
+/// only check others are nobody's to see.
 macro_rules! list {
     ($name:literal, $filter:literal) => {
         concat!(
@@ -68,7 +82,12 @@ SELECT ",
             agent_name!(),
             "
 FROM runs JOIN run_inputs USING (tenant_id, run_id)
-WHERE tenant_id = $1 AND run_id < $2 AND (cardinality($3::text[]) = 0 OR state = ANY ($3))",
+WHERE tenant_id = $1 AND run_id < $2 AND check_run IS NULL
+  AND (cardinality($3::text[]) = 0 OR state = ANY ($3))
+  AND ($5::uuid IS NULL OR agent_id = $5)
+  AND ($6::text IS NULL OR state = 'failed' AND failure_code = $6)
+  AND ($7::uuid IS NULL OR parent_run = $7)
+  AND ($8::text IS NULL OR concurrency_key = $8)",
             $filter,
             "
 ORDER BY run_id DESC LIMIT $4"
@@ -78,6 +97,27 @@ ORDER BY run_id DESC LIMIT $4"
 
 const LIST: &str = list!("-- list_runs", "");
 const LIST_BY_AGENT: &str = list!("-- list_runs_by_agent", " AND agent_id = $5");
+const LIST_FAILED: &str =
+    list!("-- list_runs_failed", " AND state = 'failed' AND failure_code = $6");
+const LIST_BY_PARENT: &str = list!("-- list_runs_by_parent", " AND parent_run = $7");
+const LIST_BY_CONCURRENCY: &str = list!("-- list_runs_by_concurrency", " AND concurrency_key = $8");
+const LIST_ALIVE_BY_CONCURRENCY: &str =
+    list!("-- list_runs_alive_by_concurrency", " AND concurrency_key = $8 AND ended_at IS NULL");
+
+/// The statement for the index that leaves the least to look through.
+fn list_by(filter: &RunFilter) -> &'static str {
+    let all_alive = filter.states.iter().all(|state| !state.is_terminal());
+    match filter {
+        RunFilter { parent: Some(_), .. } => LIST_BY_PARENT,
+        RunFilter { concurrency: Some(_), states, .. } if all_alive && !states.is_empty() => {
+            LIST_ALIVE_BY_CONCURRENCY
+        }
+        RunFilter { concurrency: Some(_), .. } => LIST_BY_CONCURRENCY,
+        RunFilter { failure_code: Some(_), .. } => LIST_FAILED,
+        RunFilter { agent: Some(_), .. } => LIST_BY_AGENT,
+        RunFilter { .. } => LIST,
+    }
+}
 
 pub(super) async fn list(
     pool: &PgPool,
@@ -86,16 +126,18 @@ pub(super) async fn list(
     before: Option<RunId>,
     limit: usize,
 ) -> Result<Vec<FullRun>> {
-    let states = filter.states.iter().copied().map(StateName::as_str).collect::<Vec<_>>();
-    let mut query = sqlx::query(if filter.agent.is_some() { LIST_BY_AGENT } else { LIST })
+    let states = column(&filter.states, |state| state.as_str());
+    let rows = sqlx::query(list_by(filter))
         .bind(tenant.uuid())
         .bind(before.map_or(Uuid::max(), RunId::uuid))
         .bind(states)
-        .bind(bound(limit));
-    if let Some(agent) = filter.agent {
-        query = query.bind(agent.uuid());
-    }
-    let rows = query.fetch_all(pool).await?;
+        .bind(bound(limit))
+        .bind(filter.agent.map(AgentId::uuid))
+        .bind(filter.failure_code.as_deref())
+        .bind(filter.parent.map(RunId::uuid))
+        .bind(filter.concurrency.as_deref())
+        .fetch_all(pool)
+        .await?;
     rows.iter().map(|row| Reader::new("runs", row).full_run()).collect()
 }
 
@@ -181,26 +223,26 @@ async fn existing(
     }
     let query = sqlx::query(EXISTING).bind(tenants(runs)).bind(ids(runs));
     let rows = query.fetch_all(db).await?;
-    rows.iter()
-        .map(|row| {
-            let row = Reader::new("runs", row);
-            Ok((TenantId::new(row.id("tenant_id")?), RunId::new(row.id("run_id")?)))
-        })
-        .collect()
+    rows.iter().map(|row| Reader::new("runs", row).run_ref()).collect()
 }
 
-// The clock is asked once, not for every row.
+// Two indexes, each with little in it. The clock is asked once, not for every row.
 const LOCK_EXPIRED: &str = concat!(
     "-- lock_expired
 SELECT ",
     columns!(),
     ", output_type, output_encoding, output
-FROM runs
-WHERE state = 'running'
-  AND (lease_until < (SELECT tenure_now()) OR cancel_force_at <= (SELECT tenure_now()))
+FROM runs JOIN (
+    SELECT tenant_id, run_id FROM runs
+    WHERE state = 'running'
+      AND (lease_until < (SELECT tenure_now()) OR cancel_force_at <= (SELECT tenure_now()))
+    UNION
+    SELECT tenant_id, run_id FROM runs
+    WHERE deadline <= (SELECT tenure_now()) AND ended_at IS NULL
+) AS due USING (tenant_id, run_id)
 ORDER BY tenant_id, run_id LIMIT $1
 -- A locked row is alive, or another sweep has it.
-FOR NO KEY UPDATE SKIP LOCKED"
+FOR NO KEY UPDATE OF runs SKIP LOCKED"
 );
 
 pub(super) async fn lock_expired(
@@ -212,66 +254,10 @@ pub(super) async fn lock_expired(
     Ok((clock::now(db).await?, runs))
 }
 
-// In one order for everybody: of two transactions that reserve the same keys, one waits for the
-// other, and not each for each.
-const RESERVE_KEYS: &str = "-- reserve_keys
-INSERT INTO run_keys (tenant_id, key, digest, run_id)
-SELECT tenant_id, key, digest, run_id
-FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[]) WITH ORDINALITY
-     AS asked (tenant_id, key, digest, run_id, place)
-ORDER BY tenant_id, key COLLATE \"C\", place
-ON CONFLICT DO NOTHING
-RETURNING tenant_id, key, digest, run_id";
-
-// A statement of its own: the one above does not see a row that was committed while it ran.
-const FIND_KEYS: &str = "-- find_keys
-SELECT tenant_id, key, digest, run_id
-FROM run_keys JOIN unnest($1::uuid[], $2::text[]) AS asked (tenant_id, key) USING (tenant_id, key)";
-
-pub(super) async fn reserve_keys(
-    db: &mut PgConnection,
-    keys: &[RunKey],
-) -> Result<Vec<Option<RunKey>>> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
-    }
-    let rows = sqlx::query(RESERVE_KEYS)
-        .bind(column(keys, |key| key.tenant.uuid()))
-        .bind(column(keys, |key| key.key.as_str()))
-        .bind(column(keys, |key| &key.digest.as_bytes()[..]))
-        .bind(column(keys, |key| key.run.uuid()))
-        .fetch_all(&mut *db)
-        .await?;
-    let mut new = by_key(&rows)?;
-    if new.len() == keys.len() {
-        return Ok(vec![None; keys.len()]);
-    }
-    let rows = sqlx::query(FIND_KEYS)
-        .bind(column(keys, |key| key.tenant.uuid()))
-        .bind(column(keys, |key| key.key.as_str()))
-        .fetch_all(db)
-        .await?;
-    let taken = by_key(&rows)?;
-    // The first of equal keys has reserved it; the others find it taken.
-    let answer = |key: &RunKey| {
-        let name = (key.tenant, key.key.clone());
-        if new.remove(&name).is_some() { None } else { taken.get(&name).cloned() }
-    };
-    Ok(keys.iter().map(answer).collect())
-}
-
-fn by_key(rows: &[PgRow]) -> Result<HashMap<(TenantId, String), RunKey>> {
-    let keyed = |row| {
-        let key = Reader::new("run_keys", row).run_key()?;
-        Ok(((key.tenant, key.key.clone()), key))
-    };
-    rows.iter().map(keyed).collect()
-}
-
-fn tenants(runs: &[(TenantId, RunId)]) -> Vec<Uuid> {
+pub(super) fn tenants(runs: &[(TenantId, RunId)]) -> Vec<Uuid> {
     column(runs, |(tenant, _)| tenant.uuid())
 }
 
-fn ids(runs: &[(TenantId, RunId)]) -> Vec<Uuid> {
+pub(super) fn ids(runs: &[(TenantId, RunId)]) -> Vec<Uuid> {
     column(runs, |(_, run)| run.uuid())
 }

@@ -12,7 +12,7 @@ use crate::rows::Reader;
 pub(super) const STATEMENTS: &[&str] = &[FIND, LIST, INSERT];
 
 const FIND: &str = "-- find_tenant
-SELECT tenant_id, name, created_at FROM tenants WHERE name = $1";
+SELECT tenant_id, name, max_running, created_at FROM tenants WHERE name = $1";
 
 pub(super) async fn find(pool: &PgPool, name: &Name) -> Result<Option<Tenant>> {
     let row = sqlx::query(FIND).bind(name.as_str()).fetch_optional(pool).await?;
@@ -20,7 +20,7 @@ pub(super) async fn find(pool: &PgPool, name: &Name) -> Result<Option<Tenant>> {
 }
 
 const LIST: &str = "-- list_tenants
-SELECT tenant_id, name, created_at FROM tenants WHERE name > $1 ORDER BY name LIMIT $2";
+SELECT tenant_id, name, max_running, created_at FROM tenants WHERE name > $1 ORDER BY name LIMIT $2";
 
 pub(super) async fn list(pool: &PgPool, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
     let after = after.map_or("", Name::as_str);
@@ -29,12 +29,14 @@ pub(super) async fn list(pool: &PgPool, after: Option<&Name>, limit: usize) -> R
 }
 
 const INSERT: &str = "-- insert_tenant
-INSERT INTO tenants (tenant_id, name, created_at) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+INSERT INTO tenants (tenant_id, name, max_running, created_at) VALUES ($1, $2, $3, $4)
+ON CONFLICT DO NOTHING";
 
 pub(super) async fn insert(db: &mut PgConnection, tenant: &Tenant) -> Result<bool> {
     let done = sqlx::query(INSERT)
         .bind(tenant.id.uuid())
         .bind(tenant.name.as_str())
+        .bind(tenant.max_running.map(i64::from))
         .bind(Time(tenant.created_at))
         .execute(db)
         .await?;

@@ -1,12 +1,21 @@
 //! The write transaction: which statement belongs to which method.
 
+use std::collections::HashMap;
+use std::time::Duration;
+
 use async_trait::async_trait;
 use sqlx::{Postgres, Transaction};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
-use tenure_core::{AgentId, Digest, Name, Run, RunId, TenantId, Timestamp, Transition};
+use tenure_core::queue::{Cap, Capped, Ready};
+use tenure_core::{
+    AgentId, Digest, Interrupt, InterruptId, Name, Run, RunId, TenantId, Timestamp, Transition,
+};
 
-use super::{agents, artifacts, clock, inbox, queue, runs, save, tenants};
-use crate::{Locked, Result, RunKey, StoreError, Tx};
+use super::{
+    agents, artifacts, caps, clock, inbox, interrupts, journal, keys, messages, pools, queue, runs,
+    save, tenants, turns,
+};
+use crate::{Locked, Posted, Prefix, Result, RunKey, StoreError, Turn, Tx};
 
 /// A write transaction.
 pub(super) struct PgTx {
@@ -70,7 +79,7 @@ impl Tx for PgTx {
     }
 
     async fn reserve_keys(&mut self, keys: &[RunKey]) -> Result<Vec<Option<RunKey>>> {
-        let answer = runs::reserve_keys(&mut self.tx, keys).await;
+        let answer = keys::reserve(&mut self.tx, keys).await;
         self.note(answer)
     }
 
@@ -79,18 +88,40 @@ impl Tx for PgTx {
         self.note(answer)
     }
 
-    async fn lock_ready(
+    async fn find_ready(
         &mut self,
-        tenant: TenantId,
-        pools: &[Name],
+        places: &[(TenantId, Name)],
         limit: usize,
-    ) -> Result<(Timestamp, Vec<Run>)> {
-        let answer = queue::lock_ready(&mut self.tx, tenant, pools, limit).await;
+    ) -> Result<Vec<Ready>> {
+        let answer = queue::find_ready(&mut self.tx, places, limit).await;
+        self.note(answer)
+    }
+
+    async fn lock_caps(&mut self, of: &[Capped]) -> Result<HashMap<Capped, Cap>> {
+        let answer = caps::lock(&mut self.tx, of).await;
+        self.note(answer)
+    }
+
+    async fn lock_ready(&mut self, runs: &[(TenantId, RunId)]) -> Result<(Timestamp, Vec<Run>)> {
+        let answer = queue::lock_ready(&mut self.tx, runs).await;
         self.note(answer)
     }
 
     async fn lock_expired(&mut self, limit: usize) -> Result<(Timestamp, Vec<Run>)> {
         let answer = runs::lock_expired(&mut self.tx, limit).await;
+        self.note(answer)
+    }
+
+    async fn lock_due(&mut self, limit: usize) -> Result<(Timestamp, Vec<(Run, Interrupt)>)> {
+        let answer = interrupts::lock_due(&mut self.tx, limit).await;
+        self.note(answer)
+    }
+
+    async fn read_interrupts(
+        &mut self,
+        ids: &[(TenantId, InterruptId)],
+    ) -> Result<Vec<Option<Interrupt>>> {
+        let answer = interrupts::read(&mut self.tx, ids).await;
         self.note(answer)
     }
 
@@ -101,6 +132,56 @@ impl Tx for PgTx {
 
     async fn save(&mut self, transitions: &[Transition]) -> Result<()> {
         let answer = save::save(&mut self.tx, transitions).await;
+        self.note(answer)
+    }
+
+    async fn take_turns(&mut self, turns: &[Turn]) -> Result<Vec<RunId>> {
+        let answer = turns::take(&mut self.tx, turns).await;
+        self.note(answer)
+    }
+
+    async fn lock_turn(
+        &mut self,
+        tenant: TenantId,
+        key: &str,
+    ) -> Result<(Option<RunId>, Option<RunId>)> {
+        let answer = turns::lock(&mut self.tx, tenant, key).await;
+        self.note(answer)
+    }
+
+    async fn set_turn(&mut self, tenant: TenantId, key: &str, run: Option<RunId>) -> Result<()> {
+        let answer = turns::set(&mut self.tx, tenant, key, run).await;
+        self.note(answer)
+    }
+
+    async fn take_messages(&mut self, limit: usize, retry: Duration) -> Result<Vec<Posted>> {
+        let answer = messages::take(&mut self.tx, limit, retry).await;
+        self.note(answer)
+    }
+
+    async fn drop_messages(&mut self, messages: &[(TenantId, RunId, u64)]) -> Result<()> {
+        let answer = messages::drop(&mut self.tx, messages).await;
+        self.note(answer)
+    }
+
+    async fn copy_journal(
+        &mut self,
+        tenant: TenantId,
+        from: RunId,
+        to: RunId,
+        prefix: &Prefix,
+    ) -> Result<Option<u64>> {
+        let answer = journal::copy(&mut self.tx, tenant, from, to, prefix).await;
+        self.note(answer)
+    }
+
+    async fn note_polls(&mut self, places: &[(TenantId, Name)]) -> Result<()> {
+        let answer = pools::note_polls(&mut self.tx, places).await;
+        self.note(answer)
+    }
+
+    async fn set_cap(&mut self, of: Capped, max_running: Option<u32>) -> Result<bool> {
+        let answer = caps::set(&mut self.tx, of, max_running).await;
         self.note(answer)
     }
 

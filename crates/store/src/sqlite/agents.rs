@@ -26,7 +26,7 @@ pub(super) const STATEMENTS: &[&str] = &[
 ];
 
 const FIND: &str = "-- find_agent
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND name = $2";
 
 pub(super) async fn find(
@@ -40,7 +40,7 @@ pub(super) async fn find(
 }
 
 const GET: &str = "-- get_agent
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND agent_id = $2";
 
 pub(super) async fn get(
@@ -54,7 +54,7 @@ pub(super) async fn get(
 }
 
 const LIST: &str = "-- list_agents
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND name > $2 ORDER BY name LIMIT $3";
 
 pub(super) async fn list(
@@ -69,8 +69,8 @@ pub(super) async fn list(
 }
 
 const INSERT: &str = "-- insert_agent
-INSERT INTO agents (tenant_id, agent_id, name, latest, created_at)
-VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+INSERT INTO agents (tenant_id, agent_id, name, latest, max_running, created_at)
+VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING";
 
 pub(super) async fn insert(db: &mut SqliteConnection, agent: &Agent) -> Result<bool> {
     let done = sqlx::query(INSERT)
@@ -78,6 +78,7 @@ pub(super) async fn insert(db: &mut SqliteConnection, agent: &Agent) -> Result<b
         .bind(agent.id.uuid())
         .bind(agent.name.as_str())
         .bind(i64::from(agent.latest))
+        .bind(agent.max_running.map(i64::from))
         .bind(micros(agent.created_at))
         .execute(db)
         .await?;
@@ -86,7 +87,7 @@ pub(super) async fn insert(db: &mut SqliteConnection, agent: &Agent) -> Result<b
 
 // The transaction holds the write lock: reading is locking.
 const LOCK: &str = "-- lock_agent
-SELECT tenant_id, agent_id, name, latest, created_at FROM agents
+SELECT tenant_id, agent_id, name, latest, max_running, created_at FROM agents
 WHERE tenant_id = $1 AND name = $2";
 
 pub(super) async fn lock(

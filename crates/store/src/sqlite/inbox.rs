@@ -13,7 +13,9 @@ use crate::rows::Reader;
 pub(super) const STATEMENTS: &[&str] = &[READ, SOURCE, RECEIVE];
 
 const READ: &str = "-- read_inbox
-SELECT tenant_id, run_id, number, source, name, content_type, encoding, payload, at FROM inbox
+SELECT tenant_id, run_id, number, source, topic, name, content_type, encoding, payload,
+       failure_code, failure_message, failure_retryable, at
+FROM inbox
 WHERE tenant_id = $1 AND run_id = $2 AND number > $3 ORDER BY number LIMIT $4";
 
 pub(super) async fn read(
@@ -44,8 +46,9 @@ pub(super) async fn sources(
 }
 
 const RECEIVE: &str = "-- receive
-INSERT INTO inbox (tenant_id, run_id, number, source, name, content_type, encoding, payload, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+INSERT INTO inbox (tenant_id, run_id, number, source, topic, name, content_type, encoding,
+    payload, failure_code, failure_message, failure_retryable, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
 
 pub(super) async fn receive(db: &mut SqliteConnection, rows: &[ItemColumns<'_>]) -> Result<()> {
     for row in rows {
@@ -54,10 +57,14 @@ pub(super) async fn receive(db: &mut SqliteConnection, rows: &[ItemColumns<'_>])
             .bind(row.run_id)
             .bind(row.number)
             .bind(row.source)
+            .bind(row.topic)
             .bind(row.name)
             .bind(row.payload.content_type)
             .bind(row.payload.encoding)
             .bind(row.payload.data)
+            .bind(row.failure.code)
+            .bind(row.failure.message)
+            .bind(row.failure.retryable)
             .bind(micros(row.at))
             .execute(&mut *db)
             .await

@@ -1,30 +1,28 @@
-//! The journal: appending and reading. Nothing changes it.
+//! The journal: appending, reading and copying. Nothing changes it.
 
 use sqlx::{SqliteConnection, SqlitePool};
-use tenure_core::{Entry, RunId, TenantId};
+use tenure_core::{Entry, Key, RunId, TenantId};
 
 use super::row::micros;
-use crate::Result;
 use crate::columns::{EntryColumns, int, limit as bound};
 use crate::error::conflict_if_taken;
 use crate::rows::Reader;
+use crate::{Prefix, Result};
 
-pub(super) const STATEMENTS: &[&str] = &[READ, APPEND];
+pub(super) const STATEMENTS: &[&str] = &[READ, APPEND, FIRST_OF_KEY, COPY];
 
-// The page's end is found by the sizes alone, which the database knows without fetching a payload:
-// a thousand full ones are never in memory at once. The first entry always fits, because nothing
+// The page's end is found by the sizes alone: a thousand full payloads are never in memory at once. The first entry always fits, because nothing
 // stands before it.
 const READ: &str = "-- read_journal
-SELECT tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding, payload,
-       failure_code, failure_message, failure_retryable, input, attempt, duration_micros, model,
-       input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros
+SELECT tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type, encoding,
+       payload, failure_code, failure_message, failure_retryable, actor, reason, input, attempt,
+       duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+       cost_micros
 FROM journal
 WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 AND seq <= (
     SELECT max(seq)
     FROM (SELECT seq, sum(size) OVER (ORDER BY seq) - size AS size_before
-          FROM (SELECT seq, coalesce(octet_length(payload), octet_length(failure_message), 0)
-                             AS size
-                FROM journal
+          FROM (SELECT seq, size FROM journal
                 WHERE tenant_id = $1 AND run_id = $2 AND seq > $3
                 ORDER BY seq LIMIT $4) AS page) AS sized
     WHERE size_before <= $5)
@@ -50,11 +48,12 @@ pub(super) async fn read(
 }
 
 const APPEND: &str = "-- append
-INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding,
-    payload, failure_code, failure_message, failure_retryable, input, attempt, duration_micros,
-    model, input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros)
+INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type,
+    encoding, payload, failure_code, failure_message, failure_retryable, actor, reason, size, input,
+    attempt, duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    cost_micros)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22, $23)";
+    $20, $21, $22, $23, $24, $25, $26, $27)";
 
 pub(super) async fn append(db: &mut SqliteConnection, rows: &[EntryColumns<'_>]) -> Result<()> {
     for row in rows {
@@ -66,13 +65,17 @@ pub(super) async fn append(db: &mut SqliteConnection, rows: &[EntryColumns<'_>])
             .bind(micros(row.at))
             .bind(row.key)
             .bind(row.kind)
-            .bind(row.status)
-            .bind(row.payload.content_type)
-            .bind(row.payload.encoding)
-            .bind(row.payload.data)
-            .bind(row.failure.code)
-            .bind(row.failure.message)
-            .bind(row.failure.retryable)
+            .bind(row.status.word)
+            .bind(row.status.opening.as_deref())
+            .bind(row.status.payload.content_type)
+            .bind(row.status.payload.encoding)
+            .bind(row.status.payload.data)
+            .bind(row.status.failure.code)
+            .bind(row.status.failure.message)
+            .bind(row.status.failure.retryable)
+            .bind(row.status.actor)
+            .bind(row.status.reason)
+            .bind(row.size)
             .bind(row.input)
             .bind(row.attempt)
             .bind(row.duration_micros)
@@ -87,4 +90,69 @@ pub(super) async fn append(db: &mut SqliteConnection, rows: &[EntryColumns<'_>])
             .map_err(|error| conflict_if_taken(error, "a journal has an entry with that seq"))?;
     }
     Ok(())
+}
+
+const FIRST_OF_KEY: &str = "-- first_of_key
+SELECT min(seq) AS seq FROM journal WHERE tenant_id = $1 AND run_id = $2 AND key = $3";
+
+/// The place where a copy stops: `None` if it is to stop at a key that the journal does not have.
+async fn stop(
+    db: &mut SqliteConnection,
+    tenant: TenantId,
+    run: RunId,
+    before: Option<&Key>,
+) -> Result<Option<i64>> {
+    let Some(key) = before else { return Ok(Some(i64::MAX)) };
+    let query = sqlx::query(FIRST_OF_KEY).bind(tenant.uuid()).bind(run.uuid());
+    let row = query.bind(key.as_str()).fetch_one(db).await?;
+    Reader::new("journal", &row).int_if("seq")
+}
+
+// Of the entries under one key only the last can be needed: a result stands for what opened it, a
+// later one for those that were tried again, and what was opened last has no result. Payloads are
+// not carried through the sorting.
+const COPY: &str = "-- copy_journal
+INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding,
+    payload, failure_code, failure_message, failure_retryable, size, input, attempt,
+    duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    cost_micros)
+SELECT tenant_id, $3, kept.place, 0, at, key, kind, status, content_type, encoding, payload,
+    failure_code, failure_message, failure_retryable, size, input, attempt, duration_micros, model,
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros
+FROM journal JOIN (
+    SELECT seq, row_number() OVER (ORDER BY seq) AS place
+    FROM (SELECT seq, status, failure_code, failure_message,
+                 row_number() OVER (PARTITION BY key ORDER BY seq DESC) AS age
+          FROM journal
+          WHERE tenant_id = $1 AND run_id = $2 AND status <> 'steered'
+            AND (seq < $4 OR $5 AND kind = 'tool' AND status <> 'opened' AND key <> $6)
+         ) AS ranged
+    WHERE age = 1 AND status <> 'opened'
+      AND NOT coalesce(status = 'failed' AND failure_code = $7 AND failure_message = $8, false)
+) AS kept USING (seq)
+WHERE tenant_id = $1 AND run_id = $2";
+
+pub(super) async fn copy(
+    db: &mut SqliteConnection,
+    tenant: TenantId,
+    from: RunId,
+    to: RunId,
+    prefix: &Prefix,
+) -> Result<Option<u64>> {
+    let Some(stop) = stop(db, tenant, from, prefix.before.as_ref()).await? else {
+        return Ok(None);
+    };
+    let done = sqlx::query(COPY)
+        .bind(tenant.uuid())
+        .bind(from.uuid())
+        .bind(to.uuid())
+        .bind(stop)
+        .bind(prefix.tools)
+        .bind(prefix.before.as_ref().map_or("", Key::as_str))
+        .bind(prefix.without.as_ref().map(|failure| failure.code.as_str()))
+        .bind(prefix.without.as_ref().map(|failure| failure.message.as_str()))
+        .execute(db)
+        .await
+        .map_err(|error| conflict_if_taken(error, "the copy's journal has entries already"))?;
+    Ok(Some(done.rows_affected()))
 }

@@ -2,7 +2,7 @@
 
 use sqlx::Row;
 use sqlx::sqlite::SqliteRow;
-use tenure_core::{Name, StateName, Timestamp};
+use tenure_core::{StateName, Timestamp};
 use uuid::Uuid;
 
 use crate::rows::Columns;
@@ -38,17 +38,7 @@ impl Columns for SqliteRow {
     }
 }
 
-/// A list of words for `json_each`, this database's `unnest`.
-pub(super) fn words<'a>(words: impl IntoIterator<Item = &'a str>) -> String {
-    words.into_iter().collect::<serde_json::Value>().to_string()
-}
-
-/// Pools for `json_each`.
-pub(super) fn pools(pools: &[Name]) -> String {
-    words(pools.iter().map(Name::as_str))
-}
-
-/// States for `json_each`.
+/// States for `json_each`, this database's `unnest`.
 pub(super) fn states(states: &[StateName]) -> String {
-    words(states.iter().copied().map(StateName::as_str))
+    states.iter().map(|state| state.as_str()).collect::<serde_json::Value>().to_string()
 }

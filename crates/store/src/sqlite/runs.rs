@@ -3,26 +3,38 @@
 use std::sync::Arc;
 
 use sqlx::{SqliteConnection, SqlitePool};
-use tenure_core::{Run, RunId, TenantId, Timestamp};
+use tenure_core::{AgentId, Run, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::clock;
 use super::row::states;
 use crate::columns::limit as bound;
 use crate::rows::Reader;
-use crate::{FullRun, Locked, Result, RunFilter, RunKey};
+use crate::{FullRun, Locked, Result, RunFilter};
 
-pub(super) const STATEMENTS: &[&str] =
-    &[FIND, LIST, LIST_BY_AGENT, LOCK, LOCK_EXPIRED, RESERVE_KEY, FIND_KEY];
+pub(super) const STATEMENTS: &[&str] = &[
+    FIND,
+    LIST,
+    LIST_BY_AGENT,
+    LIST_FAILED,
+    LIST_BY_PARENT,
+    LIST_BY_CONCURRENCY,
+    LIST_ALIVE_BY_CONCURRENCY,
+    LOCK,
+    LOCK_EXPIRED,
+];
 
 /// The columns of a run but for its output, which lists leave out.
 macro_rules! columns {
     () => {
         "tenant_id, run_id, agent_id, version, pool, state, epoch, next_seq, inbox, revision,
-       ready_at, lease_id, lease_worker, lease_until, lease_started, wait_reason, failure_code,
-       failure_message, failure_retryable, ended_at, cancel_reason, cancel_force_at, last_commit,
-       attempts, max_attempts, stalled, offers, input_tokens, output_tokens, cached_tokens,
-       reasoning_tokens, cost_micros, created_at, updated_at"
+       ready_at, lease_id, lease_worker, lease_until, lease_started, wait_reason, wait_on,
+       failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
+       steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
+       children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+       cost_micros, updated_at, max_attempts, retry_limit, retry_backoff_micros,
+       retry_max_backoff_micros, start_at, deadline, concurrency_key, parent_run, parent_key,
+       detached, depth, check_run, created_at"
     };
 }
 
@@ -56,7 +68,8 @@ pub(super) async fn find(
     row.map(|row| Reader::new("runs", &row).full_run()).transpose()
 }
 
-/// A page of runs; `$filter` is the part of the condition that decides about the index.
+/// A page of runs; `$filter` repeats the one condition that says which index to read. Runs that
+/// only check others are nobody's to see.
 macro_rules! list {
     ($name:literal, $filter:literal) => {
         concat!(
@@ -70,7 +83,12 @@ SELECT ",
             agent_name!(),
             "
 FROM runs JOIN run_inputs USING (tenant_id, run_id)
-WHERE tenant_id = $1 AND run_id < $2 AND ($3 = '[]' OR state IN (SELECT value FROM json_each($3)))",
+WHERE tenant_id = $1 AND run_id < $2 AND check_run IS NULL
+  AND ($3 = '[]' OR state IN (SELECT value FROM json_each($3)))
+  AND ($5 IS NULL OR agent_id = $5)
+  AND ($6 IS NULL OR state = 'failed' AND failure_code = $6)
+  AND ($7 IS NULL OR parent_run = $7)
+  AND ($8 IS NULL OR concurrency_key = $8)",
             $filter,
             "
 ORDER BY run_id DESC LIMIT $4"
@@ -80,6 +98,27 @@ ORDER BY run_id DESC LIMIT $4"
 
 const LIST: &str = list!("-- list_runs", "");
 const LIST_BY_AGENT: &str = list!("-- list_runs_by_agent", " AND agent_id = $5");
+const LIST_FAILED: &str =
+    list!("-- list_runs_failed", " AND state = 'failed' AND failure_code = $6");
+const LIST_BY_PARENT: &str = list!("-- list_runs_by_parent", " AND parent_run = $7");
+const LIST_BY_CONCURRENCY: &str = list!("-- list_runs_by_concurrency", " AND concurrency_key = $8");
+const LIST_ALIVE_BY_CONCURRENCY: &str =
+    list!("-- list_runs_alive_by_concurrency", " AND concurrency_key = $8 AND ended_at IS NULL");
+
+/// The statement for the index that leaves the least to look through.
+fn list_by(filter: &RunFilter) -> &'static str {
+    let all_alive = filter.states.iter().all(|state| !state.is_terminal());
+    match filter {
+        RunFilter { parent: Some(_), .. } => LIST_BY_PARENT,
+        RunFilter { concurrency: Some(_), states, .. } if all_alive && !states.is_empty() => {
+            LIST_ALIVE_BY_CONCURRENCY
+        }
+        RunFilter { concurrency: Some(_), .. } => LIST_BY_CONCURRENCY,
+        RunFilter { failure_code: Some(_), .. } => LIST_FAILED,
+        RunFilter { agent: Some(_), .. } => LIST_BY_AGENT,
+        RunFilter { .. } => LIST,
+    }
+}
 
 pub(super) async fn list(
     pool: &SqlitePool,
@@ -88,15 +127,17 @@ pub(super) async fn list(
     before: Option<RunId>,
     limit: usize,
 ) -> Result<Vec<FullRun>> {
-    let mut query = sqlx::query(if filter.agent.is_some() { LIST_BY_AGENT } else { LIST })
+    let rows = sqlx::query(list_by(filter))
         .bind(tenant.uuid())
         .bind(before.map_or(Uuid::max(), RunId::uuid))
         .bind(states(&filter.states))
-        .bind(bound(limit));
-    if let Some(agent) = filter.agent {
-        query = query.bind(agent.uuid());
-    }
-    let rows = query.fetch_all(pool).await?;
+        .bind(bound(limit))
+        .bind(filter.agent.map(AgentId::uuid))
+        .bind(filter.failure_code.as_deref())
+        .bind(filter.parent.map(RunId::uuid))
+        .bind(filter.concurrency.as_deref())
+        .fetch_all(pool)
+        .await?;
     rows.iter().map(|row| Reader::new("runs", row).full_run()).collect()
 }
 
@@ -131,15 +172,20 @@ pub(super) async fn lock_row(
     row.map(|row| Reader::new("runs", &row).run()).transpose()
 }
 
+// Two indexes, each with little in it.
 const LOCK_EXPIRED: &str = concat!(
     "-- lock_expired
 SELECT ",
     columns!(),
     ", output_type, output_encoding, output
-FROM runs
-WHERE state = 'running'
-  AND (lease_until < (SELECT now FROM tenure_clock)
-       OR cancel_force_at <= (SELECT now FROM tenure_clock))
+FROM runs JOIN (
+    SELECT tenant_id, run_id FROM runs
+    WHERE state = 'running'
+      AND (lease_until < (SELECT now FROM tenure_clock) OR cancel_force_at <= (SELECT now FROM tenure_clock))
+    UNION
+    SELECT tenant_id, run_id FROM runs
+    WHERE deadline <= (SELECT now FROM tenure_clock) AND ended_at IS NULL
+) AS due USING (tenant_id, run_id)
 ORDER BY tenant_id, run_id LIMIT $1"
 );
 
@@ -150,38 +196,4 @@ pub(super) async fn lock_expired(
     let rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
     let runs = rows.iter().filter_map(|row| Reader::new("runs", row).run_if_readable()).collect();
     Ok((clock::now(db).await?, runs))
-}
-
-const RESERVE_KEY: &str = "-- reserve_key
-INSERT INTO run_keys (tenant_id, key, digest, run_id) VALUES ($1, $2, $3, $4)
-ON CONFLICT DO NOTHING";
-
-const FIND_KEY: &str = "-- find_key
-SELECT tenant_id, key, digest, run_id FROM run_keys WHERE tenant_id = $1 AND key = $2";
-
-pub(super) async fn reserve_keys(
-    db: &mut SqliteConnection,
-    keys: &[RunKey],
-) -> Result<Vec<Option<RunKey>>> {
-    let mut answer = Vec::with_capacity(keys.len());
-    for key in keys {
-        answer.push(reserve_key(db, key).await?);
-    }
-    Ok(answer)
-}
-
-async fn reserve_key(db: &mut SqliteConnection, key: &RunKey) -> Result<Option<RunKey>> {
-    let done = sqlx::query(RESERVE_KEY)
-        .bind(key.tenant.uuid())
-        .bind(&key.key)
-        .bind(&key.digest.as_bytes()[..])
-        .bind(key.run.uuid())
-        .execute(&mut *db)
-        .await?;
-    if done.rows_affected() == 1 {
-        return Ok(None);
-    }
-    let query = sqlx::query(FIND_KEY).bind(key.tenant.uuid()).bind(&key.key);
-    let row = query.fetch_optional(db).await?;
-    row.map(|row| Reader::new("run_keys", &row).run_key()).transpose()
 }

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 use tenure_core::Transition;
 
 use super::row::micros;
-use super::{inbox, journal, queue};
+use super::{inbox, interrupts, journal, messages, queue};
 use crate::columns::{Changes, InputColumns, RunColumns};
 use crate::error::conflict_if_taken;
 use crate::{Result, StoreError};
@@ -28,6 +28,10 @@ pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) 
     if !changes.received.is_empty() {
         inbox::receive(db, &changes.received).await?;
     }
+    interrupts::save(db, &changes).await?;
+    if !changes.posted.is_empty() {
+        messages::post(db, &changes.posted).await?;
+    }
     if !changes.enqueued.is_empty() {
         queue::enqueue(db, &changes.enqueued).await?;
     }
@@ -39,21 +43,20 @@ pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) 
 
 const INSERT_RUN: &str = "-- insert_run
 INSERT INTO runs (tenant_id, run_id, state, epoch, next_seq, inbox, revision, ready_at, lease_id,
-    lease_worker, lease_until, lease_started, wait_reason, output_type, output_encoding, output,
-    failure_code, failure_message, failure_retryable, ended_at, cancel_reason, cancel_force_at,
-    last_commit, attempts, stalled, offers, input_tokens, output_tokens, cached_tokens,
-    reasoning_tokens, cost_micros, updated_at, agent_id, version, pool, max_attempts, created_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37)";
+    lease_worker, lease_until, lease_started, wait_reason, wait_on, output_type, output_encoding,
+    output, failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
+    steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
+    children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    cost_micros, updated_at, agent_id, version, pool, max_attempts, retry_limit,
+    retry_backoff_micros, retry_max_backoff_micros, start_at, deadline, concurrency_key,
+    parent_run, parent_key, detached, depth, check_run, created_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+    $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39,
+    $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56)";
 
 async fn insert_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Result<()> {
     for row in rows {
-        changing(sqlx::query(INSERT_RUN), row)
-            .bind(row.agent_id)
-            .bind(row.version)
-            .bind(row.pool)
-            .bind(row.max_attempts)
-            .bind(micros(row.created_at))
+        given(changing(sqlx::query(INSERT_RUN), row), row)
             .execute(&mut *db)
             .await
             .map_err(|error| conflict_if_taken(error, "a new run has the id of another"))?;
@@ -63,14 +66,15 @@ async fn insert_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Resu
 
 // The revision is the second guard beside the write lock.
 const UPDATE_RUN: &str = "-- update_run
-UPDATE runs SET state = $3, epoch = $4, next_seq = $5, inbox = $6, revision = $7, ready_at =
-    $8, lease_id = $9, lease_worker = $10, lease_until = $11, lease_started = $12, wait_reason
-    = $13, output_type = $14, output_encoding = $15, output = $16, failure_code = $17,
-    failure_message = $18, failure_retryable = $19, ended_at = $20, cancel_reason = $21,
-    cancel_force_at = $22, last_commit = $23, attempts = $24, stalled = $25, offers = $26,
-    input_tokens = $27, output_tokens = $28, cached_tokens = $29, reasoning_tokens = $30,
-    cost_micros = $31, updated_at = $32
-WHERE tenant_id = $1 AND run_id = $2 AND revision = $33";
+UPDATE runs SET state = $3, epoch = $4, next_seq = $5, inbox = $6, revision = $7, ready_at = $8,
+    lease_id = $9, lease_worker = $10, lease_until = $11, lease_started = $12, wait_reason = $13,
+    wait_on = $14, output_type = $15, output_encoding = $16, output = $17, failure_code = $18,
+    failure_message = $19, failure_retryable = $20, ended_at = $21, request = $22,
+    steer_actor = $23, steer_reason = $24, cancel_force_at = $25, last_commit = $26,
+    attempts = $27, stalled = $28, offers = $29, retried = $30, priority = $31, children = $32,
+    interrupts = $33, posted = $34, input_tokens = $35, output_tokens = $36, cached_tokens = $37,
+    reasoning_tokens = $38, cost_micros = $39, updated_at = $40
+WHERE tenant_id = $1 AND run_id = $2 AND revision = $41";
 
 async fn update_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Result<()> {
     let (mut updated, asked) = (0, rows.len());
@@ -89,7 +93,7 @@ async fn update_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Resu
 type Query<'q> = sqlx::query::Query<'q, sqlx::Sqlite, sqlx::sqlite::SqliteArguments>;
 
 /// Binds the key of the run and every column that may change.
-fn changing<'q>(query: Query<'q>, row: &RunColumns<'q>) -> Query<'q> {
+fn changing<'q>(query: Query<'q>, row: &'q RunColumns<'q>) -> Query<'q> {
     query
         .bind(row.tenant_id)
         .bind(row.run_id)
@@ -104,6 +108,7 @@ fn changing<'q>(query: Query<'q>, row: &RunColumns<'q>) -> Query<'q> {
         .bind(row.lease_until.map(micros))
         .bind(row.lease_started)
         .bind(row.wait_reason)
+        .bind(row.wait_on.as_deref())
         .bind(row.output.content_type)
         .bind(row.output.encoding)
         .bind(row.output.data)
@@ -111,18 +116,46 @@ fn changing<'q>(query: Query<'q>, row: &RunColumns<'q>) -> Query<'q> {
         .bind(row.failure.message)
         .bind(row.failure.retryable)
         .bind(row.ended_at.map(micros))
-        .bind(row.cancel_reason)
+        .bind(row.request)
+        .bind(row.steer_actor)
+        .bind(row.steer_reason)
         .bind(row.cancel_force_at.map(micros))
         .bind(row.last_commit)
         .bind(row.attempts)
         .bind(row.stalled)
         .bind(row.offers)
+        .bind(row.retried)
+        .bind(row.priority)
+        .bind(row.children)
+        .bind(row.interrupts)
+        .bind(row.posted)
         .bind(row.usage.input_tokens)
         .bind(row.usage.output_tokens)
         .bind(row.usage.cached_tokens)
         .bind(row.usage.reasoning_tokens)
         .bind(row.usage.cost_micros)
         .bind(micros(row.updated_at))
+}
+
+/// Binds the columns that stay as they were created.
+fn given<'q>(query: Query<'q>, row: &'q RunColumns<'q>) -> Query<'q> {
+    query
+        .bind(row.agent_id)
+        .bind(row.version)
+        .bind(row.pool)
+        .bind(row.max_attempts)
+        .bind(row.retry_limit)
+        .bind(row.retry_backoff_micros)
+        .bind(row.retry_max_backoff_micros)
+        .bind(micros(row.start_at))
+        .bind(row.deadline.map(micros))
+        .bind(row.concurrency_key)
+        .bind(row.parent_run)
+        .bind(row.parent_key)
+        .bind(row.detached)
+        .bind(row.depth)
+        .bind(row.check_run)
+        .bind(micros(row.created_at))
 }
 
 const INSERT_INPUT: &str = "-- insert_input

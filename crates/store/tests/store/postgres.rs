@@ -1,5 +1,7 @@
 //! What only PostgreSQL has: two writers at once, and other processes.
 
+mod races;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use tenure_store::{Hint, Locked, Store, StoreError, Tx};
 use tenure_testkit::postgres::database;
 
 use crate::database::on_postgres;
-use crate::world::{START, TTL, World, name};
+use crate::world::{START, TTL, World, ann, name};
 
 async fn begin(world: &World) -> Box<dyn Tx> {
     world.store.begin().await.unwrap()
@@ -23,7 +25,9 @@ async fn lock(tx: &mut Box<dyn Tx>, runs: &[&Run]) -> Vec<Locked> {
 }
 
 async fn claim(tx: &mut Box<dyn Tx>, world: &World, limit: usize) -> Vec<RunId> {
-    let (now, runs) = tx.lock_ready(world.tenant, &[name("default")], limit).await.unwrap();
+    let found = tx.find_ready(&[(world.tenant, name("default"))], limit).await.unwrap();
+    let found: Vec<_> = found.iter().map(|ready| (ready.tenant, ready.run)).collect();
+    let (now, runs) = tx.lock_ready(&found).await.unwrap();
     assert_eq!(now, START);
     runs.iter().map(|run| run.id).collect()
 }
@@ -52,11 +56,11 @@ async fn two_claims_share_the_queue() {
             world.create().await;
         }
         let (mut first, mut second) = (begin(&world).await, begin(&world).await);
-        let (one, two) = (claim(&mut first, &world, 3).await, claim(&mut second, &world, 3).await);
+        let (one, two) = (claim(&mut first, &world, 3).await, claim(&mut second, &world, 5).await);
         assert_eq!((one.len(), two.len()), (3, 2));
         assert!(one.iter().all(|run| !two.contains(run)));
         let mut third = begin(&world).await;
-        assert!(claim(&mut third, &world, 3).await.is_empty());
+        assert!(claim(&mut third, &world, 5).await.is_empty());
         drop((first, second));
     })
     .await;
@@ -73,7 +77,7 @@ async fn a_claim_passes_over_a_busy_run() {
         let mut second = begin(&world).await;
         assert!(claim(&mut second, &world, 9).await.is_empty());
         second.commit().await.unwrap();
-        let cancel = run.cancel("", START, TTL).unwrap().unwrap();
+        let cancel = run.cancel(ann(""), START, TTL).unwrap().unwrap();
         first.save(&[cancel]).await.unwrap();
         drop(first);
         until_free(&world, &run).await;
@@ -135,7 +139,7 @@ async fn a_stale_ready_row_is_deleted() {
         let mut world = World::new(Arc::new(PgStore::open(&url).await.unwrap())).await;
         let leased = world.create_leased().await;
         let mut connection = PgConnection::connect(&url).await.unwrap();
-        let insert = "INSERT INTO run_ready VALUES ($1, $2, 'default', tenure_now())";
+        let insert = "INSERT INTO run_ready VALUES ($1, $2, $2, 'default', $2, 0, tenure_now())";
         for run in [leased.id.uuid(), world.id()] {
             let insert = sqlx::query(insert).bind(leased.tenant.uuid()).bind(run);
             insert.execute(&mut connection).await.unwrap();

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tenure_core::agent::{Agent, Tenant, Version};
-use tenure_core::run::{Commit, Committed, NewRun, Outcome};
+use tenure_core::run::{Commit, Committed, NewRun, Outcome, RetryPolicy};
 use tenure_core::{
-    AgentId, Digest, EntryKind, EntryStatus, LeaseId, Name, Payload, Record, Run, RunId, TenantId,
-    Timestamp, Transition, Usage, WorkerId,
+    AgentId, Call, Decision, Digest, EntryKind, EntryStatus, LeaseId, Name, Opening, Payload,
+    Question, QuestionKind, Record, Run, RunId, Steering, TenantId, Timestamp, Transition, Usage,
+    WorkerId, queue,
 };
-use tenure_store::{Locked, Store};
+use tenure_store::{Locked, Store, Tx};
 use uuid::Uuid;
 
 /// When every test begins.
@@ -31,11 +32,13 @@ pub(crate) fn name(text: &str) -> Name {
 }
 
 pub(crate) fn tenant(id: Uuid, text: &str) -> Tenant {
-    Tenant { id: TenantId::new(id), name: name(text), created_at: START }
+    let (id, name) = (TenantId::new(id), name(text));
+    Tenant { id, name, max_running: None, created_at: START }
 }
 
 pub(crate) fn agent(tenant: TenantId, id: Uuid, text: &str) -> Agent {
-    Agent { id: AgentId::new(id), tenant, name: name(text), latest: 0, created_at: START }
+    let (id, name) = (AgentId::new(id), name(text));
+    Agent { id, tenant, name, latest: 0, max_running: None, created_at: START }
 }
 
 pub(crate) fn version(agent: AgentId, number: u32, spec: &str) -> Version {
@@ -56,6 +59,34 @@ pub(crate) fn record(key: &str, status: EntryStatus) -> Record {
     }
 }
 
+/// A question with all that one can have.
+pub(crate) fn question() -> Question {
+    Question {
+        kind: QuestionKind::Approval,
+        title: "Send “it”?".into(),
+        payload: Payload::json("{\"to\": \"ann\"}"),
+        schema: "{\"type\": \"object\"}".into(),
+        decisions: vec![Decision::Reject, Decision::Approve, Decision::Edit],
+        assignee: "editors".into(),
+        timeout: Some(Duration::from_mins(1)),
+        default: Some(Decision::Reject),
+    }
+}
+
+/// A record that asks something.
+pub(crate) fn asks(key: &str, question: Question) -> Record {
+    let opening = Opening::Interrupt(Box::new(question));
+    Record { kind: EntryKind::Wait, ..record(key, EntryStatus::Opened(opening)) }
+}
+
+/// A record that calls another run.
+pub(crate) fn calls(key: &str, detached: bool) -> Record {
+    let (agent, version) = (name("writer"), String::new());
+    let call = Call { agent, version, input: Payload::json("\"go\""), detached };
+    let opened = EntryStatus::Opened(Opening::Child(Box::new(call)));
+    Record { kind: EntryKind::Child, ..record(key, opened) }
+}
+
 pub(crate) fn usage(model: &str, tokens: u64) -> Usage {
     Usage {
         model: model.into(),
@@ -65,6 +96,11 @@ pub(crate) fn usage(model: &str, tokens: u64) -> Usage {
         reasoning_tokens: tokens + 3,
         cost_micros: tokens + 4,
     }
+}
+
+/// Somebody, for a reason.
+pub(crate) fn ann(reason: &str) -> Steering {
+    Steering::new("ann@example.com", reason)
 }
 
 /// The commit of a run's current owner.
@@ -100,9 +136,9 @@ impl World {
         Uuid::from_u128(self.random.u128(..))
     }
 
-    /// A transition that creates a run.
-    pub(crate) fn new_run(&mut self, pool: &str, now: Timestamp) -> Transition {
-        let new = NewRun {
+    /// What a run is made of, to change a part of.
+    pub(crate) fn given(&mut self, pool: &str) -> NewRun {
+        NewRun {
             id: RunId::new(self.id()),
             tenant: self.tenant,
             agent: self.agent,
@@ -112,23 +148,46 @@ impl World {
             labels: BTreeMap::from([("team".into(), "réd \"1\"".into())]),
             start_after: Duration::ZERO,
             max_attempts: Some(3),
-        };
-        Run::create(new, now).unwrap()
+            retry: RetryPolicy::default(),
+            priority: 0,
+            timeout: None,
+            concurrency: None,
+            parent: None,
+            depth: 0,
+            entries: 0,
+            check: None,
+        }
+    }
+
+    /// A transition that creates a run.
+    pub(crate) fn new_run(&mut self, pool: &str, now: Timestamp) -> Transition {
+        Run::create(self.given(pool), true, now).unwrap()
+    }
+
+    /// A run made of this, saved.
+    pub(crate) async fn create_of(&mut self, new: NewRun, turn: bool) -> Run {
+        let now = self.store.now().await.unwrap();
+        let created = Run::create(new, turn, now).unwrap();
+        self.save(std::slice::from_ref(&created)).await;
+        created.run
     }
 
     /// A run in the default pool, ready now.
     pub(crate) async fn create(&mut self) -> Run {
-        let now = self.store.now().await.unwrap();
-        let created = self.new_run("default", now);
-        self.save(std::slice::from_ref(&created)).await;
-        created.run
+        let new = self.given("default");
+        self.create_of(new, true).await
     }
 
     /// A run that somebody has leased and started.
     pub(crate) async fn create_leased(&mut self) -> Run {
         let run = self.create().await;
+        self.start(&run).await
+    }
+
+    /// Leases a run and starts it.
+    pub(crate) async fn start(&mut self, run: &Run) -> Run {
         let (lease, worker) = (LeaseId::new(self.id()), WorkerId::new(self.id()));
-        self.act(&run, |run, now| {
+        self.act(run, |run, now| {
             let leased = run.lease(lease, worker, now, TTL).unwrap();
             let started = leased.run.beat(lease, now, TTL).unwrap();
             leased.then(started)
@@ -173,13 +232,24 @@ impl World {
         self.store.find_run(run.tenant, run.id).await.unwrap().expect("a stored run").run
     }
 
-    /// What is ready in these pools, without claiming it.
+    /// What is next in these pools, without claiming it.
     pub(crate) async fn ready(&self, pools: &[&str], limit: usize) -> Vec<RunId> {
-        let pools: Vec<_> = pools.iter().map(|pool| name(pool)).collect();
+        let places: Vec<_> = pools.iter().map(|pool| (self.tenant, name(pool))).collect();
         let mut tx = self.store.begin().await.unwrap();
-        let (_, runs) = tx.lock_ready(self.tenant, &pools, limit).await.unwrap();
+        let (_, runs) = next(&mut tx, &places, limit).await;
         // Committed, so that the locks have gone when this returns.
         tx.commit().await.unwrap();
         runs.iter().map(|run| run.id).collect()
     }
+}
+
+/// Finds what is next within the caps, and locks it, as a claim does.
+pub(crate) async fn next(
+    tx: &mut Box<dyn Tx>,
+    places: &[(TenantId, Name)],
+    limit: usize,
+) -> (Timestamp, Vec<Run>) {
+    let ready = tx.find_ready(places, limit).await.unwrap();
+    let caps = tx.lock_caps(&queue::capped(&ready)).await.unwrap();
+    tx.lock_ready(&queue::choose(ready, &caps, limit, 0)).await.unwrap()
 }

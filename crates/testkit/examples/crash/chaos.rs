@@ -1,99 +1,119 @@
-//! Who is killed, and when.
+//! Which faults there are, and when.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
-use tokio_util::sync::CancellationToken;
+use anyhow::ensure;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use crate::log::{Event, Log};
-use crate::processes::{ControlPlane, LEASE_TTL, Workers};
+use crate::fault::Dealer;
+use crate::log::Event;
 use crate::runs::Runs;
+use crate::site::Site;
 
 /// A worker is killed so often.
-const PERIOD: Duration = Duration::from_millis(300);
-/// The control plane is killed when so much of the runs has ended…
-const CONTROL_PLANE: [(usize, usize); CONTROL_PLANE_KILLS] = [(1, 5), (2, 5), (3, 5)];
-/// …so three times…
-pub(crate) const CONTROL_PLANE_KILLS: usize = 3;
-/// …and workers until that much has.
+const KILLS: Duration = Duration::from_millis(350);
+/// After so many kills there is one more fault, of the kinds in turn.
+const BETWEEN: u32 = 2;
+/// After so long there is a calm, in which runs must get on…
+const STORM: Duration = Duration::from_secs(25);
+/// …and which lasts so long.
+const CALM: Duration = Duration::from_secs(6);
+/// The share of a given number of runs that must have ended before the faults do.
 const MOST: (usize, usize) = (9, 10);
-/// How long that may take for each run: the bound of the test's time.
-const PATIENCE: Duration = Duration::from_millis(500);
+/// How long that may take for each run, and before the first: the bound of the test's time.
+const PATIENCE: (Duration, Duration) = (Duration::from_millis(600), Duration::from_secs(40));
 
-/// How much was killed so far.
-#[derive(Default)]
-pub(crate) struct Kills {
-    pub(crate) workers: AtomicUsize,
-    pub(crate) control_plane: AtomicUsize,
+/// When there are no more faults.
+#[derive(Clone, Copy)]
+pub(crate) enum Until {
+    /// This moment has come.
+    Passed(Instant),
+    /// Most of so many runs have ended, however often their workers were killed, and there was each
+    /// kind of fault, once.
+    Ended(usize),
 }
 
-/// Kills until most of the runs have ended, however often they were interrupted.
+/// Faults, until it is enough. There is none left when this returns.
 pub(crate) async fn reign(
-    control_plane: &mut ControlPlane,
-    workers: &mut Workers,
+    site: &Arc<Site>,
     runs: &Runs,
-    log: &Log,
-    kills: &Kills,
-    seed: u64,
+    dealer: Dealer,
+    until: Until,
 ) -> anyhow::Result<()> {
-    let done = CancellationToken::new();
-    let chaos = async {
-        tokio::try_join!(
-            kill_control_plane(control_plane, runs, log, kills, &done),
-            kill_workers(workers, log, kills, seed, &done),
-        )
-    };
-    let patience = Duration::from_secs(20) + PATIENCE * u32::try_from(runs.wanted)?;
-    timeout(patience, chaos).await.with_context(|| {
-        format!("after {patience:?} of kills only {} runs have ended", runs.ended())
-    })??;
-    Ok(())
-}
-
-async fn kill_control_plane(
-    control_plane: &mut ControlPlane,
-    runs: &Runs,
-    log: &Log,
-    kills: &Kills,
-    done: &CancellationToken,
-) -> anyhow::Result<()> {
-    for share in CONTROL_PLANE {
-        runs.until_ended(part(runs.wanted, share)).await;
-        log.write(&Event::OutageBegins)?;
-        control_plane.crash().await?;
-        kills.control_plane.fetch_add(1, Ordering::Relaxed);
-        // What ran out while it was away is taken over within this time.
-        sleep(LEASE_TTL).await;
-        log.write(&Event::OutageEnds)?;
-    }
-    runs.until_ended(part(runs.wanted, MOST)).await;
-    done.cancel();
-    Ok(())
-}
-
-async fn kill_workers(
-    workers: &mut Workers,
-    log: &Log,
-    kills: &Kills,
-    seed: u64,
-    done: &CancellationToken,
-) -> anyhow::Result<()> {
-    let mut random = fastrand::Rng::with_seed(seed);
-    let mut ticks = interval(PERIOD);
+    let mut chaos = Chaos { site, dealer, faults: JoinSet::new() };
+    let began = Instant::now();
+    let mut storm = Instant::now();
+    let mut ticks = interval(KILLS);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks.tick().await;
-    while !done.is_cancelled() {
+    for tick in 1_u32.. {
         ticks.tick().await;
-        // Logged when it is dead: nothing of it can come after that line.
-        let dead = workers.crash(&mut random).await?;
-        log.write(&Event::WorkerKilled(dead))?;
-        kills.workers.fetch_add(1, Ordering::Relaxed);
+        if over(until, began, runs, &chaos.dealer)? {
+            break;
+        }
+        chaos.kill_worker().await?;
+        let enough = matches!(until, Until::Ended(_)) && chaos.dealer.round();
+        if tick.is_multiple_of(BETWEEN) && !enough {
+            chaos.begin()?;
+        }
+        if storm.elapsed() > STORM {
+            chaos.calm().await?;
+            storm = Instant::now();
+        }
     }
-    Ok(())
+    chaos.heal().await
 }
 
-fn part(of: usize, (numerator, denominator): (usize, usize)) -> usize {
-    of * numerator / denominator
+struct Chaos<'a> {
+    site: &'a Arc<Site>,
+    dealer: Dealer,
+    /// Those that go on.
+    faults: JoinSet<anyhow::Result<()>>,
+}
+
+impl Chaos<'_> {
+    async fn kill_worker(&mut self) -> anyhow::Result<()> {
+        self.site.kill_worker(self.dealer.worker()).await
+    }
+
+    fn begin(&mut self) -> anyhow::Result<()> {
+        let (site, fault) = (self.site.clone(), self.dealer.deal());
+        self.faults.spawn(async move { site.suffer(fault).await });
+        while let Some(ended) = self.faults.try_join_next() {
+            ended??;
+        }
+        Ok(())
+    }
+
+    /// Waits for the end of the faults that there are.
+    async fn heal(&mut self) -> anyhow::Result<()> {
+        while let Some(ended) = self.faults.join_next().await {
+            ended??;
+        }
+        Ok(())
+    }
+
+    async fn calm(&mut self) -> anyhow::Result<()> {
+        self.heal().await?;
+        self.site.write(Event::CalmBegins)?;
+        sleep(CALM).await;
+        self.site.write(Event::CalmEnds)
+    }
+}
+
+fn over(until: Until, began: Instant, runs: &Runs, dealer: &Dealer) -> anyhow::Result<bool> {
+    let wanted = match until {
+        Until::Passed(moment) => return Ok(Instant::now() >= moment),
+        Until::Ended(wanted) => wanted,
+    };
+    let (each, first) = PATIENCE;
+    let patience = first + each * u32::try_from(wanted)?;
+    let ended = runs.ended();
+    ensure!(
+        began.elapsed() < patience,
+        "after {patience:?} of faults only {ended} runs have ended"
+    );
+    Ok(dealer.round() && ended >= wanted * MOST.0 / MOST.1)
 }

@@ -1,22 +1,25 @@
 //! The oracle of executions: why a step was executed more than once.
 //!
 //! A step may be executed again only if the result of the execution before was not recorded because
-//! its worker, or the control plane, was killed meanwhile.
+//! of a fault that was on meanwhile, and that may cost its worker a lease.
 
 use std::collections::{BTreeMap, HashMap};
-use std::ops::Range;
+use std::ops::RangeInclusive;
 
-use crate::log::{Event, Execution};
+use crate::fault::{Fault, Party, What};
+use crate::log::{Event, Execution, Line};
+use crate::processes::LEASE_TTL;
 
 /// Run and key of a step.
-type Step = (String, String);
+pub(crate) type Step = (String, String);
 
 /// What the log says, step by step. Places are line numbers.
 #[derive(Default)]
 pub(crate) struct Executions {
     steps: BTreeMap<Step, Vec<Executed>>,
-    deaths: HashMap<String, usize>,
-    outages: Vec<Range<usize>>,
+    late: usize,
+    /// The faults, each from its begin to when a lease that it has cost is taken over.
+    faults: Vec<(Fault, RangeInclusive<usize>)>,
 }
 
 /// One execution, and what became of it.
@@ -34,10 +37,10 @@ pub(crate) struct Findings {
     pub(crate) total: usize,
     /// Steps that were executed more than once.
     pub(crate) steps_repeated: usize,
-    /// Executions that were in vain because their worker was killed.
-    pub(crate) by_worker: usize,
-    /// Executions that were in vain because the control plane was killed.
-    pub(crate) by_control_plane: usize,
+    /// Executions that were in vain, by what was done to whom.
+    pub(crate) in_vain: BTreeMap<(Party, What), usize>,
+    /// Results that came when another lease of the run was at work already.
+    pub(crate) late: usize,
     /// Results that were recorded although nobody lived to be told.
     pub(crate) untold: usize,
     /// Recorded results that no execution produced.
@@ -50,25 +53,24 @@ pub(crate) struct Findings {
 
 impl Executions {
     /// Reads the log.
-    pub(crate) fn new(events: &[Event]) -> Self {
-        let mut this = Self::default();
-        let mut outage = None;
-        for (place, event) in events.iter().enumerate() {
-            match event {
+    pub(crate) fn new(log: &[Line]) -> Self {
+        let mut this = Self { faults: faults(log), ..Self::default() };
+        let mut epochs: HashMap<&str, u64> = HashMap::new();
+        for (place, line) in log.iter().enumerate() {
+            match &line.event {
                 Event::Started(execution) => {
+                    let epoch = epochs.entry(&execution.run).or_default();
+                    *epoch = execution.epoch.max(*epoch);
                     let execution = execution.clone();
                     let executed = Executed { place, execution, acknowledged: false };
                     this.of(&executed.execution).push(executed);
                 }
-                Event::Ended(_) => {}
+                Event::Ended(execution) => {
+                    let epoch = epochs.get(&*execution.run);
+                    this.late += usize::from(epoch.is_some_and(|epoch| *epoch > execution.epoch));
+                }
                 Event::Recorded(execution) => this.acknowledge(execution),
-                Event::WorkerKilled(worker) => {
-                    this.deaths.insert(worker.clone(), place);
-                }
-                Event::OutageBegins => outage = Some(place),
-                Event::OutageEnds => {
-                    this.outages.extend(outage.take().map(|begin| begin..place));
-                }
+                _ => {}
             }
         }
         this
@@ -86,7 +88,7 @@ impl Executions {
 
     /// Compares the executions with what is recorded: epoch and result of each step.
     pub(crate) fn compare(mut self, recorded: &BTreeMap<Step, (u64, Option<u64>)>) -> Findings {
-        let mut findings = Findings::default();
+        let mut findings = Findings { late: self.late, ..Findings::default() };
         for (step, executions) in &mut self.steps {
             executions.sort_by_key(|executed| (executed.execution.epoch, executed.place));
             findings.total += executions.len();
@@ -127,31 +129,47 @@ impl Executions {
                 findings
                     .unexplained
                     .push(format!("{:?} although epoch {epoch} has recorded it", next.execution));
-            } else if self.killed_between(vain, next) {
-                findings.by_worker += 1;
-            } else if self.outage_between(vain, next) {
-                findings.by_control_plane += 1;
+            } else if let Some(fault) = self.between(vain, next) {
+                *findings.in_vain.entry((fault.whom, fault.what)).or_default() += 1;
             } else {
                 findings.unexplained.push(format!(
-                    "{:?}, and then {:?}, without a kill in between",
+                    "{:?}, and then {:?}, without a fault in between",
                     vain.execution, next.execution
                 ));
             }
         }
     }
 
-    /// Whether the worker of `vain` was killed before the next execution began.
-    fn killed_between(&self, vain: &Executed, next: &Executed) -> bool {
-        let death = self.deaths.get(&vain.execution.worker);
-        death.is_some_and(|death| (vain.place..next.place).contains(death))
-    }
-
-    /// Whether the control plane was away at some time from the one execution to the next. They
-    /// may be in the other order: a worker that the control plane has given up may start one more.
-    fn outage_between(&self, vain: &Executed, next: &Executed) -> bool {
+    /// The fault that was on at some time from the one execution to the next, and hit the worker of
+    /// the first. They may be in the other order: a worker that was given up may start one more.
+    fn between(&self, vain: &Executed, next: &Executed) -> Option<&Fault> {
         let (begin, end) = (vain.place.min(next.place), vain.place.max(next.place));
-        self.outages.iter().any(|outage| outage.start < end && begin < outage.end)
+        let was_on = |on: &RangeInclusive<usize>| *on.start() <= end && begin <= *on.end();
+        let hit = |(fault, on): &&(Fault, _)| was_on(on) && fault.hits(&vain.execution.worker);
+        // What happened to the worker itself says more than what happened to everybody.
+        let own = |fault: &&(Fault, _)| fault.0.whom == Party::Worker;
+        let mut all = self.faults.iter().filter(hit);
+        all.clone().find(own).or_else(|| all.next()).map(|(fault, _)| fault)
     }
+}
+
+/// The faults of the log and the lines from their begin to their end, with the time after it in
+/// which a lease that was not kept alive meanwhile is given to somebody else.
+fn faults(log: &[Line]) -> Vec<(Fault, RangeInclusive<usize>)> {
+    let mut faults = Vec::new();
+    for (begin, line) in log.iter().enumerate() {
+        let Event::FaultBegins(number, fault) = line.event else { continue };
+        let rest = || log.iter().enumerate().skip(begin);
+        let ended = rest().find(|(_, line)| line.event == Event::FaultEnds(number));
+        // What a dead worker has begun was begun before it died.
+        let dead = (fault.what, fault.whom) == (What::Killed, Party::Worker);
+        let end = ended.map_or(log.len(), |(end, ended)| {
+            let after = |(_, line): &(_, &Line)| line.since(ended.at) > LEASE_TTL;
+            if dead { end } else { rest().find(after).map_or(log.len(), |(after, _)| after) }
+        });
+        faults.push((fault, begin..=end));
+    }
+    faults
 }
 
 /// The executions that were told that their result is recorded.
@@ -163,76 +181,4 @@ fn told<'a>(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn by(worker: &str, epoch: u64) -> Execution {
-        let (worker, run, key) = (worker.into(), "run".into(), "key".into());
-        Execution { worker, run, key, epoch, value: epoch * 10 }
-    }
-
-    /// The findings of these events if the result of this epoch is recorded.
-    fn find(epoch: u64, events: &[Event]) -> Findings {
-        let step = ("run".into(), "key".into());
-        Executions::new(events).compare(&BTreeMap::from([(step, (epoch, Some(epoch * 10)))]))
-    }
-
-    fn killed(worker: &str) -> Event {
-        Event::WorkerKilled(worker.into())
-    }
-
-    #[test]
-    fn a_kill_before_the_result_was_recorded_explains_another_execution() {
-        let (one, two) = (by("a", 1), by("b", 2));
-        let events =
-            [Event::Started(one), killed("a"), Event::Started(two.clone()), Event::Recorded(two)];
-        let expected =
-            Findings { total: 2, steps_repeated: 1, by_worker: 1, ..Findings::default() };
-        assert_eq!(find(2, &events), expected);
-    }
-
-    #[test]
-    fn a_kill_of_somebody_else_or_at_another_time_explains_nothing() {
-        let (one, two) = (Event::Started(by("a", 1)), Event::Started(by("b", 2)));
-        for events in [
-            [one.clone(), killed("c"), two.clone()],
-            [killed("a"), one.clone(), two.clone()],
-            [one.clone(), two.clone(), killed("a")],
-        ] {
-            assert_eq!(find(2, &events).unexplained.len(), 1, "{events:?}");
-        }
-    }
-
-    #[test]
-    fn an_outage_explains_what_was_in_flight_during_it() {
-        let (one, two) = (Event::Started(by("a", 1)), Event::Started(by("b", 2)));
-        let (begins, ends) = (Event::OutageBegins, Event::OutageEnds);
-        let during = [one.clone(), begins.clone(), ends.clone(), two.clone()];
-        assert_eq!(find(2, &during).by_control_plane, 1);
-        let late = [begins, ends, one, two];
-        assert_eq!(find(2, &late).unexplained.len(), 1);
-    }
-
-    #[test]
-    fn a_recorded_step_is_never_executed_again() {
-        let (one, two) = (by("a", 1), by("b", 2));
-        let events = [
-            Event::Started(one.clone()),
-            Event::Recorded(one.clone()),
-            killed("a"),
-            Event::Started(two),
-        ];
-        assert_eq!(find(1, &events).unexplained.len(), 1);
-        // If the other one is in the journal, the first was lost after it was acknowledged.
-        assert_eq!(find(2, &events).lost.len(), 1);
-        let twice = [Event::Started(one.clone()), Event::Started(one)];
-        assert_eq!(find(1, &twice).unexplained.len(), 1);
-    }
-
-    #[test]
-    fn a_recorded_result_comes_from_somewhere() {
-        assert_eq!(find(1, &[]).unproduced.len(), 1);
-        assert_eq!(find(2, &[Event::Started(by("a", 1))]).unproduced.len(), 1);
-        assert_eq!(find(1, &[Event::Started(by("a", 1))]).untold, 1);
-    }
-}
+mod tests;

@@ -1,31 +1,63 @@
-//! The log: what workers do and what is killed, in the order in which it happened.
+//! The log: what workers do and what is done to them, in the order in which it happened.
 //!
 //! One file for all processes. A write to a file that is open for appending is atomic, so the order
-//! of the lines is one in which causes come before their effects, and no clocks need be compared.
-//! What was written stays when its writer is killed.
+//! of the lines is one in which causes come before their effects, and no clocks need be compared;
+//! the times of the lines only say how long something took. What was written stays when its writer
+//! is killed.
+
+mod tail;
 
 use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
+pub(crate) use tail::{busy, replaced};
+
+use crate::fault::Fault;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Line {
+    /// When it was written, in microseconds since 1970 by this machine's clock.
+    pub(crate) at: u64,
+    pub(crate) event: Event,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Event {
+    /// The code of a run goes on in this worker: from its start under a new lease, or after a wait.
+    Holds(Holding),
+    /// It waits, or has ended: from here on nothing of the run is under way.
+    LetsGo(Holding),
+    /// The code was stopped from outside: the run was parked, or its lease lost.
+    Dropped(Holding),
     /// A worker begins to execute a step.
     Started(Execution),
     /// The step's work is done; its result is about to be recorded.
     Ended(Execution),
     /// The control plane has said that the result is recorded.
     Recorded(Execution),
-    /// This worker is dead.
-    WorkerKilled(String),
-    /// The control plane is about to be killed.
-    OutageBegins,
-    /// The control plane is back for so long that no lease ends because it was away.
-    OutageEnds,
+    /// The fault of this number is about to be.
+    FaultBegins(u64, Fault),
+    /// It is over: a killed process is dead and, if it is no worker, up again; a stopped one goes on.
+    FaultEnds(u64),
+    /// There are no faults from here on, for some time.
+    CalmBegins,
+    /// There may be faults again.
+    CalmEnds,
+}
+
+/// A run in the hands of a worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Holding {
+    /// The process.
+    pub(crate) worker: String,
+    /// The run.
+    pub(crate) run: String,
 }
 
 /// One execution of a step.
@@ -43,6 +75,13 @@ pub(crate) struct Execution {
     pub(crate) value: u64,
 }
 
+impl Line {
+    /// How long after `earlier` it was written.
+    pub(crate) fn since(&self, earlier: u64) -> Duration {
+        Duration::from_micros(self.at.saturating_sub(earlier))
+    }
+}
+
 /// A log that is open for writing.
 pub(crate) struct Log(File);
 
@@ -53,16 +92,23 @@ impl Log {
     }
 
     /// Writes one line, with one system call.
-    pub(crate) fn write(&self, event: &Event) -> std::io::Result<()> {
+    pub(crate) fn write(&self, event: Event) -> std::io::Result<()> {
+        let line = Line { at: now(), event };
         // A process that is killed in the middle of it may leave a torn line: that one must not
         // swallow the next, so a line also begins with a line break.
-        let line = format!("\n{}\n", serde_json::to_string(event)?);
+        let line = format!("\n{}\n", serde_json::to_string(&line)?);
         (&self.0).write_all(line.as_bytes())
     }
 }
 
+#[expect(clippy::disallowed_methods, reason = "several processes of one machine, for figures")]
+fn now() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
+}
+
 /// Reads a log, without torn lines: who was writing them had not begun what they announce.
-pub(crate) fn read(path: &Path) -> std::io::Result<Vec<Event>> {
+pub(crate) fn read(path: &Path) -> std::io::Result<Vec<Line>> {
     let text = std::fs::read_to_string(path)?;
     Ok(text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect())
 }

@@ -1,30 +1,38 @@
-//! The crash test with real processes: a control plane and workers that are killed again and again
-//! while runs are created and executed, and then a look at what became of them.
+//! The crash test with real processes: control planes and workers that are killed and frozen again
+//! and again, a database that is killed too, and links between all of them that are cut, silent and
+//! slow, while runs are created and executed; and then a look at what became of them.
 //!
-//! `scripts/crash` builds and runs it. All that workers do and all that is killed goes into one log
-//! outside of the system under test (`log.rs`); afterwards `verdict.rs` compares it with what the
-//! control plane says.
+//! `scripts/crash` builds and runs it. All that workers do and all that is done to them goes into
+//! one log outside of the system under test (`log.rs`); afterwards `verdict.rs` compares it with
+//! what the control planes say.
 
 mod agent;
 mod chaos;
+mod database;
 mod evidence;
 mod executions;
+mod fault;
 mod log;
 mod memory;
 mod options;
 mod processes;
+mod program;
+mod progress;
+mod recovery;
+mod report;
 mod runs;
+mod site;
 mod trial;
 mod verdict;
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::Parser as _;
-use options::{Database, Role, Test};
+use database::Database;
+use options::{Role, Test};
 use tokio::runtime::Builder;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::oneshot;
 
 fn main() -> anyhow::Result<ExitCode> {
     match Role::parse() {
@@ -44,7 +52,7 @@ fn main() -> anyhow::Result<ExitCode> {
 /// Runs the test in a directory that is left behind only if the test fails.
 async fn run(test: Test) -> anyhow::Result<ExitCode> {
     let directory = tempfile::Builder::new().prefix("tenure-crash.").tempdir()?;
-    let outcome = on_database(test, directory.path().to_owned()).await;
+    let outcome = attempt(&test, directory.path()).await;
     match outcome {
         Ok(Outcome::Passed) => return Ok(ExitCode::SUCCESS),
         Ok(Outcome::Interrupted) => {
@@ -64,35 +72,20 @@ enum Outcome {
     Interrupted,
 }
 
-async fn on_database(test: Test, directory: PathBuf) -> anyhow::Result<Outcome> {
-    match test.database {
-        Database::Sqlite => {
-            let url = format!("sqlite:{}", directory.join("tenure.db").display());
-            attempt(&test, &url, &directory).await
-        }
-        Database::Postgres => {
-            let (answer, outcome) = oneshot::channel();
-            tenure_testkit::postgres::database(async move |url| {
-                // Who waits for it is right below.
-                let _ = answer.send(attempt(&test, &url, &directory).await);
-            })
-            .await;
-            outcome.await?
-        }
-    }
-}
-
-/// One trial, unless somebody wants it to end before. What it has started ends with it.
-async fn attempt(test: &Test, url: &str, directory: &Path) -> anyhow::Result<Outcome> {
-    tokio::select! {
-        passed = trial::run(test, url, directory) => {
-            Ok(if passed? { Outcome::Passed } else { Outcome::Failed })
+/// One trial on a database of its own, unless somebody wants it to end before. What it has started
+/// ends with it.
+async fn attempt(test: &Test, directory: &Path) -> anyhow::Result<Outcome> {
+    let database = Database::create(test.database, directory).await?;
+    let outcome = tokio::select! {
+        passed = trial::run(test, &database, directory) => {
+            passed.map(|passed| if passed { Outcome::Passed } else { Outcome::Failed })
         }
         interrupted = interrupted() => {
-            interrupted?;
-            Ok(Outcome::Interrupted)
+            interrupted.map(|()| Outcome::Interrupted).map_err(anyhow::Error::from)
         }
-    }
+    };
+    database.drop().await?;
+    outcome
 }
 
 async fn interrupted() -> std::io::Result<()> {

@@ -23,11 +23,28 @@ pub(crate) struct Test {
     pub(crate) database: Database,
 
     /// How many runs to create
-    #[arg(long, default_value = "100", value_parser = clap::value_parser!(u32).range(5..=2_000))]
+    #[arg(
+        long,
+        default_value = "100",
+        value_parser = clap::value_parser!(u32).range(5..=10_000),
+        conflicts_with = "minutes"
+    )]
     pub(crate) runs: u32,
 
-    /// Decides who is killed, how long each step takes and what it gives; by default another one
-    /// each time
+    /// Creates runs for so many minutes instead
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    pub(crate) minutes: Option<u32>,
+
+    /// How many workers
+    #[arg(long, default_value = "4", value_parser = clap::value_parser!(u8).range(2..=32))]
+    pub(crate) workers: u8,
+
+    /// How many control planes; on SQLite there is one
+    #[arg(long, default_value = "2", value_parser = clap::value_parser!(u8).range(1..=8))]
+    pub(crate) control_planes: u8,
+
+    /// Decides what each run does, which faults there are and whom they hit; by default another
+    /// one each time
     #[arg(long, default_value_t = fastrand::u64(..1_000_000))]
     pub(crate) seed: u64,
 }
@@ -48,6 +65,13 @@ impl Database {
             Self::Sqlite => "SQLite",
             Self::Postgres => "PostgreSQL",
         }
+    }
+}
+
+impl Test {
+    /// How many runs to create, if that is what decides when the test ends.
+    pub(crate) fn wanted(&self) -> Option<u32> {
+        self.minutes.is_none().then_some(self.runs)
     }
 }
 

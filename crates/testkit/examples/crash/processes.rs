@@ -1,5 +1,5 @@
-//! The processes that are killed: they die with this value, and workers also if this process is
-//! killed itself.
+//! The processes that are killed and stopped: they die with this value, and workers also if this
+//! process is killed itself.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -12,21 +12,77 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{interval, timeout};
 
+use crate::fault::worker_name;
+
 /// How long a lease lasts: takeover after a kill takes this long.
 pub(crate) const LEASE_TTL: Duration = Duration::from_secs(1);
-/// How long the control plane may take to listen, on a machine that is busy.
-const START: Duration = Duration::from_secs(20);
+/// How long a control plane may take to listen, on a machine that is busy and with a database that
+/// is away for a moment.
+const START: Duration = Duration::from_secs(30);
+
+/// One process, and how to start another like it.
+pub(crate) struct Process {
+    /// For people; of a worker, the one in the log.
+    pub(crate) name: String,
+    command: Command,
+    child: Child,
+}
+
+impl Process {
+    fn start(name: String, mut command: Command) -> anyhow::Result<Self> {
+        let child = command.kill_on_drop(true).spawn()?;
+        Ok(Self { name, command, child })
+    }
+
+    /// Kills it with SIGKILL and waits until it is dead. One that was dead already has failed.
+    async fn kill(&mut self) -> anyhow::Result<()> {
+        self.lives()?;
+        self.child.kill().await.with_context(|| format!("{} cannot be killed", self.name))
+    }
+
+    /// Freezes it with SIGSTOP.
+    pub(crate) async fn stop(&mut self) -> anyhow::Result<()> {
+        self.signal("STOP").await
+    }
+
+    /// Lets it go on.
+    pub(crate) async fn go_on(&mut self) -> anyhow::Result<()> {
+        self.signal("CONT").await
+    }
+
+    async fn signal(&mut self, signal: &str) -> anyhow::Result<()> {
+        self.lives()?;
+        let id = self.child.id().context("a process that lives has an id")?;
+        let sent = Command::new("kill").args(["-s", signal, &id.to_string()]).status().await?;
+        ensure!(sent.success(), "{} cannot be sent {signal}", self.name);
+        Ok(())
+    }
+
+    /// An error if it has ended by itself.
+    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
+        match self.child.try_wait()? {
+            None => Ok(()),
+            Some(status) => {
+                bail!("{} has ended by itself: {status}; see its log", self.name)
+            }
+        }
+    }
+}
 
 /// The real binary, on an address that it keeps.
 pub(crate) struct ControlPlane {
-    command: Command,
-    listen: SocketAddr,
-    child: Child,
+    pub(crate) process: Process,
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
 }
 
 impl ControlPlane {
     /// Starts it; it listens when this returns.
-    pub(crate) async fn start(database_url: &str, directory: &Path) -> anyhow::Result<Self> {
+    pub(crate) async fn start(
+        place: usize,
+        database_url: &str,
+        directory: &Path,
+    ) -> anyhow::Result<Self> {
         let listen = free_address()?;
         let mut command = Command::new(binary()?);
         command
@@ -36,29 +92,20 @@ impl ControlPlane {
             .arg(LEASE_TTL.as_secs_f64().to_string())
             .env("TENURE_TENANTS", "default")
             // Not on the command line, where everybody could read the password.
-            .env("TENURE_DATABASE_URL", database_url);
-        into_file(&mut command, &directory.join("control-plane.log"))?;
-        let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn()?;
-        let mut this = Self { command, listen, child };
+            .env("TENURE_DATABASE_URL", database_url)
+            .stdin(Stdio::null());
+        into_file(&mut command, &directory.join(format!("control-plane-{place}.log")))?;
+        let process = Process::start(format!("control plane {place}"), command)?;
+        let mut this = Self { process, listen };
         this.listens().await?;
         Ok(this)
     }
 
-    /// Where it listens.
-    pub(crate) fn url(&self) -> String {
-        format!("http://{}", self.listen)
-    }
-
     /// Kills it, and starts it again at once.
     pub(crate) async fn crash(&mut self) -> anyhow::Result<()> {
-        kill(&mut self.child, "the control plane").await?;
-        self.child = self.command.spawn()?;
+        self.process.kill().await?;
+        self.process.child = self.process.command.spawn()?;
         self.listens().await
-    }
-
-    /// An error if it has ended by itself.
-    pub(crate) fn lives(&mut self) -> anyhow::Result<()> {
-        lives(&mut self.child, "the control plane")
     }
 
     async fn listens(&mut self) -> anyhow::Result<()> {
@@ -66,7 +113,7 @@ impl ControlPlane {
             let mut again = interval(Duration::from_millis(20));
             loop {
                 again.tick().await;
-                self.lives()?;
+                self.process.lives()?;
                 if TcpStream::connect(self.listen).await.is_ok() {
                     return Ok(());
                 }
@@ -76,82 +123,55 @@ impl ControlPlane {
     }
 }
 
-/// This program again, as workers that are replaced as soon as they are killed.
-pub(crate) struct Workers {
+/// This program again as a worker, replaced as soon as it is killed.
+pub(crate) struct Worker {
     settings: Settings,
-    /// Each with its name: the place, and the how-manieth process there is altogether.
-    alive: Vec<(String, Child)>,
+    pub(crate) process: Process,
     started: u64,
 }
 
-struct Settings {
-    url: String,
-    directory: PathBuf,
-    seed: u64,
+/// What a worker is told.
+pub(crate) struct Settings {
+    pub(crate) place: usize,
+    pub(crate) url: String,
+    /// Where its log is, and [`log`].
+    pub(crate) directory: PathBuf,
+    pub(crate) seed: u64,
 }
 
-impl Workers {
-    /// Starts so many, which write into the log at [`log`].
-    pub(crate) fn start(
-        count: usize,
-        url: String,
-        directory: &Path,
-        seed: u64,
-    ) -> anyhow::Result<Self> {
-        let settings = Settings { url, directory: directory.to_owned(), seed };
-        let mut this = Self { settings, alive: Vec::new(), started: 0 };
-        for place in 0..count {
-            let worker = this.spawn(place)?;
-            this.alive.push(worker);
-        }
-        Ok(this)
+impl Worker {
+    /// Starts it.
+    pub(crate) fn start(settings: Settings) -> anyhow::Result<Self> {
+        let process = spawn(&settings, 1)?;
+        Ok(Self { settings, process, started: 1 })
     }
 
-    /// Kills one of them and puts another into its place; the name of the dead.
-    pub(crate) async fn crash(&mut self, random: &mut fastrand::Rng) -> anyhow::Result<String> {
-        let place = random.usize(..self.alive.len());
-        let (name, child) = &mut self.alive[place];
-        let name = std::mem::take(name);
-        kill(child, &name).await?;
-        self.alive[place] = self.spawn(place)?;
-        Ok(name)
-    }
-
-    /// An error if one has ended by itself.
-    pub(crate) fn live(&mut self) -> anyhow::Result<()> {
-        self.alive.iter_mut().try_for_each(|(name, child)| lives(child, name))
-    }
-
-    fn spawn(&mut self, place: usize) -> anyhow::Result<(String, Child)> {
-        let Settings { url, directory, seed } = &self.settings;
+    /// Kills it and puts another into its place; nothing of the dead one comes after this.
+    pub(crate) async fn crash(&mut self) -> anyhow::Result<()> {
+        self.process.kill().await?;
         self.started += 1;
-        let name = format!("worker-{place}.{}", self.started);
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["worker", "--name", &name, "--url", url]).arg("--log").arg(log(directory));
-        command.arg("--seed").arg(seed.wrapping_mul(1_000).wrapping_add(self.started).to_string());
-        into_file(&mut command, &directory.join("workers.log"))?;
-        // A worker whose standard input ends knows that this process has gone.
-        let child = command.stdin(Stdio::piped()).kill_on_drop(true).spawn()?;
-        Ok((name, child))
+        self.process = spawn(&self.settings, self.started)?;
+        Ok(())
     }
+}
+
+fn spawn(settings: &Settings, started: u64) -> anyhow::Result<Process> {
+    let Settings { place, url, directory, seed } = settings;
+    let name = worker_name(*place, started);
+    let seed = seed.wrapping_mul(1_000).wrapping_add(*place as u64);
+    let seed = seed.wrapping_mul(100_000).wrapping_add(started);
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["worker", "--name", &name, "--url", url]).arg("--log").arg(log(directory));
+    command.arg("--seed").arg(seed.to_string());
+    // A worker whose standard input ends knows that this process has gone.
+    command.stdin(Stdio::piped());
+    into_file(&mut command, &directory.join(format!("worker-{place}.log")))?;
+    Process::start(name, command)
 }
 
 /// Where the log of all processes is.
 pub(crate) fn log(directory: &Path) -> PathBuf {
     directory.join("events.jsonl")
-}
-
-/// Kills a process with SIGKILL and waits until it is dead. One that was dead already has failed.
-async fn kill(child: &mut Child, name: &str) -> anyhow::Result<()> {
-    lives(child, name)?;
-    child.kill().await.with_context(|| format!("{name} cannot be killed"))
-}
-
-fn lives(child: &mut Child, name: &str) -> anyhow::Result<()> {
-    match child.try_wait()? {
-        None => Ok(()),
-        Some(status) => bail!("{name} has ended by itself: {status}; see its log"),
-    }
 }
 
 fn into_file(command: &mut Command, path: &Path) -> anyhow::Result<()> {

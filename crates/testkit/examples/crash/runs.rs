@@ -1,114 +1,127 @@
-//! The client: creates the runs, keeps its own ledger of them, and watches them to their end.
+//! The client: creates the runs, sends them their signals, keeps its own ledger of both, and
+//! watches the runs to their end.
+
+mod ledger;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenure_sdk::{Client, v1};
-use tokio::sync::{Semaphore, watch};
+pub(crate) use ledger::Ledger;
+use tenure_sdk::{Client, Error, v1};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
 use v1::watch_run_response::Event;
 
 use crate::agent::AGENT;
 use crate::memory::Memory;
+use crate::program;
 
-/// Runs that are open at a time: so they are created, like executed, between kills.
-const OPEN: usize = 20;
+/// Runs that are open at a time, most of them waiting: so they are created, like executed, between
+/// faults.
+const OPEN: usize = 40;
 /// One request in so many is sent again although it was answered.
-const REPEATED: u32 = 4;
+const REPEATED: usize = 4;
+/// The longest pause before a signal, in milliseconds: it comes before, while and after its run
+/// waits for it.
+const SIGNAL_MILLIS: u64 = 1_500;
+/// How long after an entry a run that waits is about to be parked, in milliseconds: a signal that
+/// comes in that moment must wake it all the same.
+const PARKING_MILLIS: std::ops::Range<u64> = 95..125;
 /// The pause before a watch that broke is begun again.
 const AGAIN: Duration = Duration::from_millis(100);
 
-/// The client's ledger.
+/// The client.
 pub(crate) struct Runs {
     pub(crate) client: Client,
-    /// How many are to be created.
-    pub(crate) wanted: usize,
-    /// Requests whose outcome was unknown, and which were sent again.
-    pub(crate) unknown: AtomicUsize,
-    /// Requests that were sent again although they were answered.
-    pub(crate) repeated: AtomicUsize,
-    acknowledged: Mutex<Vec<String>>,
-    problems: Mutex<Vec<String>>,
-    ended: watch::Sender<usize>,
+    seed: u64,
+    ledger: Mutex<Ledger>,
+    memory: Arc<Memory>,
+    ended: AtomicUsize,
+    enough: CancellationToken,
 }
 
 impl Runs {
     /// None yet.
-    pub(crate) fn new(client: Client, wanted: usize) -> Arc<Self> {
+    pub(crate) fn new(client: Client, seed: u64, memory: Arc<Memory>) -> Arc<Self> {
         Arc::new(Self {
             client,
-            wanted,
-            unknown: AtomicUsize::new(0),
-            repeated: AtomicUsize::new(0),
-            acknowledged: Mutex::default(),
-            problems: Mutex::default(),
-            ended: watch::Sender::new(0),
+            seed,
+            ledger: Mutex::default(),
+            memory,
+            ended: AtomicUsize::default(),
+            enough: CancellationToken::new(),
         })
     }
 
-    /// The ids of those whose creation was acknowledged.
-    pub(crate) fn acknowledged(&self) -> Vec<String> {
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// What must not have happened.
-    pub(crate) fn problems(&self) -> Vec<String> {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// What was asked for and answered.
+    pub(crate) fn ledger(&self) -> MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How many have ended.
     pub(crate) fn ended(&self) -> usize {
-        *self.ended.borrow()
+        self.ended.load(Ordering::Relaxed)
     }
 
-    /// Waits until so many have ended.
-    pub(crate) async fn until_ended(&self, count: usize) {
-        let mut ended = self.ended.subscribe();
-        // The sender is `self`: it is there.
-        let _ = ended.wait_for(|ended| *ended >= count).await;
+    /// Creates no more.
+    pub(crate) fn enough(&self) {
+        self.enough.cancel();
     }
 
-    /// Begins to create all of them; they are followed until the answer is dropped.
-    pub(crate) fn begin(self: &Arc<Self>, seed: u64, memory: &Arc<Memory>) -> JoinSet<()> {
+    /// Creates so many runs, or as many as there is time for, and follows all of them to their end.
+    pub(crate) async fn create_all(self: Arc<Self>, wanted: Option<u32>) {
         let open = Arc::new(Semaphore::new(OPEN));
         let mut tasks = JoinSet::new();
-        for number in 0..u32::try_from(self.wanted).unwrap_or(u32::MAX) {
-            let (runs, memory, open) = (self.clone(), memory.clone(), open.clone());
+        for number in 0..wanted.unwrap_or(u32::MAX) {
+            let Some(place) = self.place(&open).await else { break };
+            let this = self.clone();
             tasks.spawn(async move {
-                let _place = open.acquire().await;
-                match runs.create(number, seed).await {
-                    Ok(run) => runs.follow(&run, &memory).await,
-                    Err(problem) => runs.note(problem),
-                }
-                runs.ended.send_modify(|ended| *ended += 1);
+                this.live(u64::from(number)).await;
+                drop(place);
             });
+            while tasks.try_join_next().is_some() {}
         }
-        tasks
+        tasks.join_all().await;
     }
 
-    fn note(&self, problem: String) {
-        self.problems.lock().unwrap_or_else(PoisonError::into_inner).push(problem);
+    /// Room for one more, unless it is enough.
+    async fn place(&self, open: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+        tokio::select! {
+            () = self.enough.cancelled() => None,
+            place = open.clone().acquire_owned() => place.ok(),
+        }
     }
 
-    async fn create(&self, number: u32, seed: u64) -> Result<String, String> {
+    /// One run, from its creation to its end.
+    async fn live(&self, number: u64) {
+        let input = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ number).u64(..);
+        match self.create(number, input).await {
+            Ok(run) => {
+                let moved = Notify::new();
+                tokio::join!(self.follow(&run, &moved), self.signal_all(&run, input, &moved));
+            }
+            Err(problem) => self.ledger().problems.push(problem),
+        }
+        self.ended.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn create(&self, number: u64, input: u64) -> Result<String, String> {
         let request = v1::CreateRunRequest {
             tenant: self.client.tenant().to_string(),
             agent: AGENT.into(),
-            input: Some(v1::Payload {
-                content_type: "application/json".into(),
-                encoding: String::new(),
-                data: number.to_string().into(),
-            }),
-            idempotency_key: format!("crash-{seed}-{number}"),
+            input: Some(json(input)),
+            idempotency_key: format!("crash-{}-{number}", self.seed),
             ..v1::CreateRunRequest::default()
         };
-        let run = self.acknowledge(&request).await?;
-        self.acknowledged.lock().unwrap_or_else(PoisonError::into_inner).push(run.clone());
-        if number.is_multiple_of(REPEATED) {
-            self.repeated.fetch_add(1, Ordering::Relaxed);
-            let again = self.acknowledge(&request).await?;
+        self.ledger().created += 1;
+        let refused = |error| format!("{} was refused: {error}", request.idempotency_key);
+        let run = self.send_create(&request).await.map_err(refused)?.id;
+        if self.ledger().acknowledge(&run).is_multiple_of(REPEATED) {
+            self.ledger().repeated += 1;
+            let again = self.send_create(&request).await.map_err(refused)?.id;
             if again != run {
                 return Err(format!("run {number} was created twice: {run} and {again}"));
             }
@@ -116,32 +129,70 @@ impl Runs {
         Ok(run)
     }
 
-    /// Sends a request until it is answered, and gives the run's id.
-    async fn acknowledge(&self, request: &v1::CreateRunRequest) -> Result<String, String> {
+    /// Sends the request until it is answered.
+    async fn send_create(&self, request: &v1::CreateRunRequest) -> Result<v1::Run, Error> {
         let sent = AtomicUsize::new(0);
         let create = || {
             sent.fetch_add(1, Ordering::Relaxed);
             let (mut runs, request) = (self.client.runs(), request.clone());
             async move { runs.create_run(request).await }
         };
-        let created = self.client.retry(create).await;
-        self.unknown.fetch_add(sent.into_inner().saturating_sub(1), Ordering::Relaxed);
-        match created {
-            Ok(run) => Ok(run.id),
-            Err(error) => Err(format!("{} was refused: {error}", request.idempotency_key)),
+        let answer = self.client.retry(create).await;
+        self.ledger().unknown += sent.into_inner().saturating_sub(1);
+        answer
+    }
+
+    /// Sends a run all signals that it will wait for, one after another.
+    async fn signal_all(&self, run: &str, input: u64, moved: &Notify) {
+        for number in 0..program::signals(&program::of(input)) {
+            pause(moved).await;
+            if let Err(error) = self.signal(run, input, number).await {
+                self.ledger().problems.push(format!("{run}: signal {number}: {error}"));
+                return;
+            }
         }
     }
 
+    async fn signal(&self, run: &str, input: u64, number: usize) -> Result<(), Error> {
+        let request = v1::SignalRunRequest {
+            tenant: self.client.tenant().to_string(),
+            run: run.into(),
+            name: program::SIGNAL.into(),
+            payload: Some(json(program::brought(input, number))),
+            request_id: number.to_string(),
+        };
+        self.send_signal(&request).await?;
+        if self.ledger().signal(run).is_multiple_of(REPEATED) {
+            self.ledger().repeated += 1;
+            // Answered as before, also by a run that has ended meanwhile.
+            self.send_signal(&request).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends the request until it is answered.
+    async fn send_signal(&self, request: &v1::SignalRunRequest) -> Result<(), Error> {
+        let sent = AtomicUsize::new(0);
+        let signal = || {
+            sent.fetch_add(1, Ordering::Relaxed);
+            let (mut runs, request) = (self.client.runs(), request.clone());
+            async move { runs.signal_run(request).await }
+        };
+        let answer = self.client.retry(signal).await;
+        self.ledger().unknown += sent.into_inner().saturating_sub(1);
+        answer.map(|_| ())
+    }
+
     /// Watches a run until it has ended, through as many control planes as that takes.
-    async fn follow(&self, run: &str, memory: &Memory) {
+    async fn follow(&self, run: &str, moved: &Notify) {
         let mut after_seq = 0;
-        while !self.watch(run, &mut after_seq, memory).await {
+        while !self.watch(run, &mut after_seq, moved).await {
             sleep(AGAIN).await;
         }
     }
 
     /// Watches until the run has ended or the connection has; whether it was the run.
-    async fn watch(&self, run: &str, after_seq: &mut u64, memory: &Memory) -> bool {
+    async fn watch(&self, run: &str, after_seq: &mut u64, moved: &Notify) -> bool {
         let request = v1::WatchRunRequest {
             tenant: self.client.tenant().to_string(),
             run: run.into(),
@@ -152,13 +203,38 @@ impl Runs {
         while let Ok(Some(response)) = events.message().await {
             match response.event {
                 Some(Event::Entry(entry)) => {
+                    self.ledger().watch(run, *after_seq + 1, entry.seq);
                     *after_seq = entry.seq;
-                    memory.see(run, entry);
+                    self.memory.see(run, &entry);
+                    moved.notify_one();
                 }
-                Some(Event::Run(run)) if run.ended_at.is_some() => return true,
+                Some(Event::Run(now)) if self.memory.see_run(&now) => {
+                    self.ledger().watch(run, now.entries, *after_seq);
+                    return true;
+                }
                 Some(Event::Run(_)) | None => {}
             }
         }
         false
+    }
+}
+
+/// Before a signal: some time, or until the run may be about to be parked.
+async fn pause(moved: &Notify) {
+    let some_time = sleep(Duration::from_millis(fastrand::u64(..SIGNAL_MILLIS)));
+    if fastrand::bool() {
+        return some_time.await;
+    }
+    tokio::select! {
+        () = some_time => {}
+        () = moved.notified() => sleep(Duration::from_millis(fastrand::u64(PARKING_MILLIS))).await,
+    }
+}
+
+fn json(number: u64) -> v1::Payload {
+    v1::Payload {
+        content_type: "application/json".into(),
+        encoding: String::new(),
+        data: number.to_string().into(),
     }
 }

@@ -1,68 +1,127 @@
-//! One trial: everything started, killed, waited for and judged.
+//! One trial: everything started, hurt, waited for and judged.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use tenure_sdk::{Client, v1};
-use tokio::time::{Instant, interval, timeout};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
 
 use crate::agent::AGENT;
-use crate::chaos::{self, Kills};
+use crate::chaos::{self, Until};
+use crate::database::Database;
 use crate::evidence;
-use crate::log::{self, Log};
+use crate::fault::{self, Dealer};
+use crate::log;
 use crate::memory::Memory;
 use crate::options::Test;
-use crate::processes::{self, ControlPlane, Workers};
-use crate::runs::Runs;
+use crate::processes;
+use crate::progress;
+use crate::report;
+use crate::runs::{Ledger, Runs};
+use crate::site::Site;
 use crate::verdict;
 
-const WORKERS: usize = 3;
 /// How long what was interrupted last may take to end.
-const QUIET: Duration = Duration::from_secs(45);
-/// How long the control plane may take to answer questions while nobody is killed.
+const QUIET: Duration = Duration::from_mins(1);
+/// How long the control plane may take to answer questions while there are no faults.
 const ANSWERS: Duration = Duration::from_secs(30);
-/// How often the progress is said.
-const PROGRESS: Duration = Duration::from_secs(2);
+/// How long it may take to give all runs back, with their journals.
+const GATHERING: Duration = Duration::from_mins(5);
 
 /// Whether everything held.
-pub(crate) async fn run(test: &Test, url: &str, directory: &Path) -> anyhow::Result<bool> {
+pub(crate) async fn run(
+    test: &Test,
+    database: &Database,
+    directory: &Path,
+) -> anyhow::Result<bool> {
     let began = Instant::now();
-    let (database, count, seed) = (test.database.name(), test.runs, test.seed);
-    println!("crash: {count} runs over {WORKERS} workers on {database}, seed {seed}");
-
-    let mut control_plane = ControlPlane::start(url, directory).await?;
-    let client = Client::connect(&control_plane.url(), "default".parse()?)?;
+    let site = Arc::new(Site::start(test, database, directory).await?);
+    introduce(test, &site, database);
+    let client = Client::connect(&site.url, "default".parse()?)?;
     timeout(ANSWERS, publish(&client)).await.context("the control plane does not answer")??;
-    let log_path = processes::log(directory);
-    let log = Log::open(&log_path)?;
-    let mut workers = Workers::start(WORKERS, control_plane.url(), directory, seed)?;
 
-    let (kills, memory) = (Kills::default(), Arc::new(Memory::default()));
-    let runs = Runs::new(client, usize::try_from(count)?);
-    let _following = runs.begin(seed, &memory);
-    let ended = async {
-        chaos::reign(&mut control_plane, &mut workers, &runs, &log, &kills, seed).await?;
-        quiet(&runs).await
-    };
+    let memory = Arc::new(Memory::default());
+    let runs = Runs::new(client, test.seed, memory.clone());
+    let kinds = fault::kinds(test.database, database.postgres().is_some());
+    let dealer = Dealer::new(kinds.clone(), site.size(), test.seed);
     tokio::select! {
-        ended = ended => ended?,
+        ended = storm(test, &site, &runs, dealer) => ended?,
         () = memory.sample(&runs) => {}
-        () = say_progress(&runs, &kills, began) => {}
+        () = progress::say(&site, &runs, began) => {}
     }
-    workers.live()?;
-    control_plane.lives()?;
+    progress::end();
+    site.lives().await?;
 
-    let events = log::read(&log_path)?;
-    let evidence = timeout(ANSWERS, evidence::gather(&runs, &memory, events)).await;
-    let evidence = evidence.context("the control plane does not answer")??;
+    let log = log::read(&processes::log(directory))?;
+    let gathered = timeout(GATHERING, evidence::gather(&runs, &memory, log)).await;
+    let evidence = gathered.context("the control plane does not answer")??;
     evidence.keep(&directory.join("runs.jsonl"))?;
-    let passed = verdict::pronounce(&evidence, &runs, &memory);
+    let findings = verdict::findings(&evidence);
+    let passed = verdict::pronounce(&verdict::judge(&evidence, &findings, &kinds));
+    report::print(&evidence, &findings);
     let (word, seconds) = (if passed { "passed" } else { "FAILED" }, began.elapsed().as_secs());
-    println!("crash: {word} on {database} in {seconds} s, seed {seed}\n");
+    let (name, seed) = (test.database.name(), test.seed);
+    println!("crash: {word} on {name} in {seconds} s, seed {seed}\n");
     Ok(passed)
+}
+
+fn introduce(test: &Test, site: &Site, database: &Database) {
+    let (workers, control_planes) = site.size();
+    let work = match test.minutes {
+        Some(minutes) => format!("{minutes} min of runs"),
+        None => format!("{} runs", test.runs),
+    };
+    let (name, seed) = (test.database.name(), test.seed);
+    let s = if control_planes == 1 { "" } else { "s" };
+    println!(
+        "crash: {work} over {workers} workers and {control_planes} control plane{s} on {name}, \
+         seed {seed}"
+    );
+    if database.target().is_some() && database.postgres().is_none() {
+        println!("  PostgreSQL is not of this test's own, so it is neither killed nor restarted");
+    }
+}
+
+/// Runs and faults, and then the end of all runs without faults.
+async fn storm(
+    test: &Test,
+    site: &Arc<Site>,
+    runs: &Arc<Runs>,
+    dealer: Dealer,
+) -> anyhow::Result<()> {
+    let until = match test.minutes {
+        Some(minutes) => Until::Passed(Instant::now() + Duration::from_mins(minutes.into())),
+        None => Until::Ended(usize::try_from(test.runs)?),
+    };
+    // Ends with this future, whatever ends that.
+    let mut creating = JoinSet::new();
+    creating.spawn(runs.clone().create_all(test.wanted()));
+    chaos::reign(site, runs, dealer, until).await?;
+    runs.enough();
+    match timeout(QUIET, creating.join_next()).await {
+        Ok(Some(ended)) => Ok(ended?),
+        Ok(None) => Ok(()),
+        Err(_) => stuck(runs).await,
+    }
+}
+
+/// Says which runs have not ended, and what else was wrong.
+async fn stuck(runs: &Runs) -> anyhow::Result<()> {
+    let Ledger { acknowledged, problems, .. } = runs.ledger().clone();
+    for problem in problems {
+        println!("  problem: {problem}");
+    }
+    for run in acknowledged {
+        let request = v1::GetRunRequest { tenant: runs.client.tenant().to_string(), run };
+        match runs.client.runs().get_run(request).await {
+            Ok(run) if run.get_ref().ended_at.is_some() => {}
+            stuck => println!("  stuck: {stuck:?}"),
+        }
+    }
+    bail!("{QUIET:?} after the last fault only {} runs have ended", runs.ended())
 }
 
 /// Makes the agent known as its workers do, so that runs can be created before one of them is up.
@@ -75,35 +134,4 @@ async fn publish(client: &Client) -> anyhow::Result<()> {
     };
     client.retry(publish).await.context("the agent cannot be published")?;
     Ok(())
-}
-
-/// Waits until every run has ended, now that nobody is killed.
-async fn quiet(runs: &Runs) -> anyhow::Result<()> {
-    if timeout(QUIET, runs.until_ended(runs.wanted)).await.is_ok() {
-        return Ok(());
-    }
-    for run in runs.acknowledged() {
-        let request = v1::GetRunRequest { tenant: runs.client.tenant().to_string(), run };
-        match runs.client.runs().get_run(request).await {
-            Ok(run) if run.get_ref().ended_at.is_some() => {}
-            stuck => println!("  stuck: {stuck:?}"),
-        }
-    }
-    bail!("{QUIET:?} after the last kill only {} runs have ended", runs.ended())
-}
-
-async fn say_progress(runs: &Runs, kills: &Kills, began: Instant) {
-    let mut ticks = interval(PROGRESS);
-    ticks.tick().await;
-    loop {
-        ticks.tick().await;
-        println!(
-            "  {:3} s: {} of {} runs ended, {} workers killed, the control plane {} times",
-            began.elapsed().as_secs(),
-            runs.ended(),
-            runs.wanted,
-            kills.workers.load(Ordering::Relaxed),
-            kills.control_plane.load(Ordering::Relaxed),
-        );
-    }
 }

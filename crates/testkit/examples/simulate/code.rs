@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    Digest, Entry, EntryKind, EntryStatus, Error, Failure, Key, Name, Payload, Record, Result,
-    Scope, Timestamp,
+    Digest, Entry, EntryKind, EntryStatus, Error, Failure, Key, Payload, Record, Result, Scope,
+    Timestamp,
 };
-use tenure_replay::{Answer, Asleep, Command, Engine, Finished};
+use tenure_replay::{Answer, Asleep, Command, Engine, Finished, Wait};
 
 use crate::message::value;
 use crate::script::{Part, Parts, Script};
@@ -55,7 +55,7 @@ enum At {
     /// The record of a sleep that begins is being committed.
     FallingAsleep(Key, Duration),
     Sleeping(Key),
-    Waiting(Key, Name),
+    Waiting(Key),
     /// Its branches are not all over yet.
     Joining(Vec<FiberId>),
     Over,
@@ -90,8 +90,8 @@ impl Code {
             }
             Some(Part::Step { name, takes, fails }) => self.step(id, &scope, name, *takes, *fails),
             Some(Part::Wait(name)) => {
-                let answer = self.engine.wait(&scope, name)?;
-                self.answered(id, answer, Some(name))
+                let wait = self.engine.signal(&scope, name, false)?;
+                self.waited(id, wait)
             }
             Some(Part::Sleep(length)) => self.sleep(id, &scope, *length),
             Some(Part::Branches(branches)) => {
@@ -117,31 +117,39 @@ impl Code {
             self.fibers[id].at = At::Executing(key.clone());
             return Ok(Some(Want::Execute { fiber: id, key: key.clone(), takes, fails }));
         }
-        self.answered(id, answer, None)
+        self.answered(id, answer)
     }
 
-    fn answered(
-        &mut self,
-        id: FiberId,
-        answer: Answer,
-        signal: Option<&Name>,
-    ) -> Result<Option<Want>> {
-        match (answer, signal) {
-            (Answer::Recorded(status), _) => {
+    fn answered(&mut self, id: FiberId, answer: Answer) -> Result<Option<Want>> {
+        match answer {
+            Answer::Recorded(status) => {
                 self.fibers[id].see(&status);
                 Ok(None)
             }
-            (Answer::Arrived(record), _) => {
-                self.fibers[id].at = At::Recording(record.status.clone());
-                Ok(Some(Want::Record { fiber: id, record }))
-            }
-            (Answer::Suspend(key), Some(name)) => {
-                self.fibers[id].at = At::Waiting(key, name.clone());
+            Answer::Mismatch(mismatch) => Err(Error::wrong_state(mismatch.to_string())),
+            answer => Err(Error::internal(format!("an answer to something else: {answer:?}"))),
+        }
+    }
+
+    fn waited(&mut self, id: FiberId, wait: Wait) -> Result<Option<Want>> {
+        match wait {
+            Wait::Recorded(status) => {
+                self.fibers[id].see(&status);
                 Ok(None)
             }
-            (Answer::Mismatch(mismatch), _) => Err(Error::wrong_state(mismatch.to_string())),
-            (answer, _) => Err(Error::internal(format!("an answer to something else: {answer:?}"))),
+            Wait::Arrived(record) => Ok(Some(self.arrived(id, record))),
+            Wait::Suspend(key, _) => {
+                self.fibers[id].at = At::Waiting(key);
+                Ok(None)
+            }
+            Wait::Mismatch(mismatch) => Err(Error::wrong_state(mismatch.to_string())),
+            wait @ Wait::Begin(_) => Err(Error::internal(format!("nobody opens this: {wait:?}"))),
         }
+    }
+
+    fn arrived(&mut self, id: FiberId, record: Record) -> Want {
+        self.fibers[id].at = At::Recording(record.status.clone());
+        Want::Record { fiber: id, record }
     }
 
     fn sleep(&mut self, id: FiberId, scope: &Scope, length: Duration) -> Result<Option<Want>> {
@@ -153,6 +161,9 @@ impl Code {
                     .finish(&key, finished(EntryStatus::Succeeded(Payload::default())))?;
                 self.fibers[id].at = At::FallingAsleep(key, length);
                 Ok(Some(Want::Record { fiber: id, record }))
+            }
+            Asleep::Ended(status) => {
+                Err(Error::internal(format!("nobody ends a sleep: {status:?}")))
             }
             Asleep::Mismatch(mismatch) => Err(Error::wrong_state(mismatch.to_string())),
         }
@@ -225,21 +236,27 @@ impl Code {
     }
 
     /// Items of the inbox have been read: who waits for them goes on.
-    pub(crate) fn receive(&mut self, items: Vec<InboxItem>) -> Result<Vec<Want>> {
+    pub(crate) fn receive(&mut self, items: Vec<InboxItem>) -> Vec<Want> {
         self.engine.receive(items);
         let mut wants = Vec::new();
         for id in 0..self.fibers.len() {
-            if let At::Waiting(key, name) = self.fibers[id].at.clone() {
-                let answer = self.engine.poll_wait(&key, &name);
-                wants.extend(self.answered(id, answer, Some(&name))?);
+            if let At::Waiting(key) = self.fibers[id].at.clone()
+                && let Some(record) = self.engine.poll(&key)
+            {
+                wants.push(self.arrived(id, record));
             }
         }
-        Ok(wants)
+        wants
     }
 
     /// How many items of the inbox it has been given.
     pub(crate) fn received(&self) -> u64 {
         self.engine.received()
+    }
+
+    /// What it waits for.
+    pub(crate) fn waits(&self) -> Vec<Key> {
+        self.engine.waits()
     }
 
     /// Whether it can only go on when something arrives or time passes, as far as the engine knows.

@@ -137,6 +137,7 @@ pub(crate) fn value(status: &EntryStatus) -> &[u8] {
     match status {
         EntryStatus::Succeeded(payload) => &payload.data,
         EntryStatus::Failed(failure) => failure.message.as_bytes(),
+        EntryStatus::Opened(_) | EntryStatus::Steered(_) => &[],
     }
 }
 

@@ -173,17 +173,6 @@ impl Oracle {
         self.forward += Duration::from_micros(u64::try_from(by).unwrap_or(0));
         self.ledgers.values_mut().for_each(Ledger::doubt);
     }
-
-    /// A heartbeat passed this lease over, because its row was busy.
-    pub(crate) fn passed_over(&mut self, lease: LeaseId) {
-        for ledger in self.ledgers.values_mut() {
-            if ledger.owner() == Some(lease) {
-                ledger.doubt();
-            }
-            // Nor does it say that the lease is lost already.
-            ledger.late.entry(lease).and_modify(|known| *known = false);
-        }
-    }
 }
 
 /// A rule that is broken, and how.

@@ -67,7 +67,9 @@ fn word(outcome: &Outcome) -> String {
         Outcome::Succeed(_) => "succeed".to_owned(),
         Outcome::Fail { retry_after: None, .. } => "fail".to_owned(),
         Outcome::Fail { .. } => "fail and try again".to_owned(),
-        Outcome::Suspend { inbox, wake_after } => format!("suspend at {inbox} for {wake_after:?}"),
+        Outcome::Suspend { inbox, wake_after, .. } => {
+            format!("suspend at {inbox} for {wake_after:?}")
+        }
         Outcome::Block(_) => "block".to_owned(),
         Outcome::Release => "release".to_owned(),
         Outcome::Cancelled => "cancelled".to_owned(),

@@ -100,7 +100,13 @@ impl Store {
             Effect::Receive(item) => self.inboxes.entry(run).or_default().push(item),
             Effect::Enqueue { ready_at } => drop(self.ready.insert(run, ready_at)),
             Effect::Dequeue => drop(self.ready.remove(&run)),
-            Effect::Open { .. } | Effect::WakeOwner(_) | Effect::WakeWatchers => {}
+            Effect::Open { .. }
+            | Effect::OpenInterrupt(_)
+            | Effect::EndInterrupt { .. }
+            | Effect::CloseInterrupts { .. }
+            | Effect::Post { .. }
+            | Effect::WakeOwner(_)
+            | Effect::WakeWatchers => {}
         }
     }
 }

@@ -169,6 +169,10 @@ fn hint(effect: &Effect) -> Option<Hint> {
         Effect::Open { .. }
         | Effect::Append(_)
         | Effect::Receive(_)
+        | Effect::OpenInterrupt(_)
+        | Effect::EndInterrupt { .. }
+        | Effect::CloseInterrupts { .. }
+        | Effect::Post { .. }
         | Effect::Dequeue
         | Effect::WakeWatchers => None,
     }

@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    AgentId, Effect, Entry, Name, Payload, Run, RunId, TenantId, Timestamp, Transition,
+    AgentId, Effect, Entry, Interrupt, InterruptId, InterruptState, Message, Name, Payload, Run,
+    RunId, TenantId, Timestamp, Transition,
 };
 use tenure_store::{FullRun, Result, RunKey, StoreError};
+
+use super::queue::Place;
 
 /// Everything that the store holds.
 #[derive(Clone, Default)]
@@ -20,9 +23,14 @@ pub(super) struct State {
     pub keys: BTreeMap<(TenantId, String), RunKey>,
     pub runs: BTreeMap<(TenantId, RunId), Run>,
     pub inputs: BTreeMap<(TenantId, RunId), (Payload, BTreeMap<String, String>)>,
-    pub ready: BTreeMap<(TenantId, RunId), (Name, Timestamp)>,
+    pub ready: BTreeMap<(TenantId, RunId), Place>,
+    pub turns: BTreeMap<(TenantId, String), RunId>,
+    pub polls: BTreeMap<(TenantId, Name), Timestamp>,
     pub journal: BTreeMap<(TenantId, RunId, u64), Entry>,
     pub inbox: BTreeMap<(TenantId, RunId, u64), InboxItem>,
+    pub interrupts: BTreeMap<(TenantId, InterruptId), Interrupt>,
+    /// Messages with the time at which each is due.
+    pub outbox: BTreeMap<(TenantId, RunId, u64), (Timestamp, Message)>,
     pub artifacts: BTreeMap<(TenantId, RunId, String), Artifact>,
 }
 
@@ -70,11 +78,7 @@ impl State {
             Effect::Open { input, labels } => {
                 self.inputs.insert((tenant, id), (input.clone(), labels.clone()));
             }
-            Effect::Append(entry) => {
-                if self.journal.insert((tenant, id, entry.seq), entry.clone()).is_some() {
-                    return Err(StoreError::Conflict(format!("{id} has entry {}", entry.seq)));
-                }
-            }
+            Effect::Append(entry) => self.append(tenant, id, entry)?,
             Effect::Receive(item) => {
                 let known = self.has_source(tenant, id, &item.source);
                 let taken = self.inbox.insert((tenant, id, item.number), item.clone());
@@ -82,14 +86,51 @@ impl State {
                     return Err(StoreError::Conflict(format!("{id} has `{}`", item.source)));
                 }
             }
-            Effect::Enqueue { ready_at } => {
-                self.ready.insert((tenant, id), (run.pool.clone(), *ready_at));
+            Effect::OpenInterrupt(interrupt) => {
+                let key = (tenant, interrupt.id);
+                if self.interrupts.insert(key, (**interrupt).clone()).is_some() {
+                    return Err(StoreError::Conflict(format!("{} is open", interrupt.id)));
+                }
             }
+            Effect::EndInterrupt { id, state } => self.end(tenant, *id, state)?,
+            Effect::CloseInterrupts { at } => self.close(tenant, id, *at),
+            Effect::Post { number, message } => {
+                let row = (self.now, message.clone());
+                if self.outbox.insert((tenant, id, *number), row).is_some() {
+                    return Err(StoreError::Conflict(format!("{id} has message {number}")));
+                }
+            }
+            Effect::Enqueue { ready_at } => self.enqueue(run, *ready_at),
             Effect::Dequeue => {
                 self.ready.remove(&(tenant, id));
             }
             Effect::WakeOwner(_) | Effect::WakeWatchers => {}
         }
         Ok(())
+    }
+
+    pub(super) fn append(&mut self, tenant: TenantId, run: RunId, entry: &Entry) -> Result<()> {
+        match self.journal.insert((tenant, run, entry.seq), entry.clone()) {
+            None => Ok(()),
+            Some(_) => Err(StoreError::Conflict(format!("{run} has entry {}", entry.seq))),
+        }
+    }
+
+    fn end(&mut self, tenant: TenantId, id: InterruptId, state: &InterruptState) -> Result<()> {
+        match self.interrupts.get_mut(&(tenant, id)) {
+            Some(interrupt) if interrupt.state == InterruptState::Open => {
+                interrupt.state = state.clone();
+                Ok(())
+            }
+            Some(_) | None => Err(StoreError::Conflict(format!("{id} is not open"))),
+        }
+    }
+
+    fn close(&mut self, tenant: TenantId, run: RunId, at: Timestamp) {
+        let of_run = self.interrupts.values_mut().filter(|interrupt| {
+            (interrupt.tenant, interrupt.run) == (tenant, run)
+                && interrupt.state == InterruptState::Open
+        });
+        of_run.for_each(|interrupt| interrupt.state = InterruptState::Closed { at });
     }
 }

@@ -1,12 +1,17 @@
 //! The model's transaction: a copy of everything, and the turn to replace the original.
 
+use std::collections::HashMap;
 use std::collections::btree_map::Entry as Place;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
-use tenure_core::{AgentId, Digest, Name, Run, RunId, TenantId, Timestamp, Transition};
-use tenure_store::{Locked, Result, RunKey, StoreError, Tx};
+use tenure_core::queue::{Cap, Capped, Ready};
+use tenure_core::{
+    AgentId, Digest, Interrupt, InterruptId, Name, Run, RunId, TenantId, Timestamp, Transition,
+};
+use tenure_store::{Locked, Posted, Prefix, Result, RunKey, StoreError, Turn, Tx};
 use tokio::sync::OwnedMutexGuard;
 
 use super::lock;
@@ -112,33 +117,38 @@ impl Tx for ModelTx {
         Ok((self.state.now, runs.iter().map(find).collect()))
     }
 
-    async fn lock_ready(
+    async fn find_ready(
         &mut self,
-        tenant: TenantId,
-        pools: &[Name],
+        places: &[(TenantId, Name)],
         limit: usize,
-    ) -> Result<(Timestamp, Vec<Run>)> {
-        let now = self.state.now;
-        let of_pools = self.state.ready.iter().filter(|((of, _), (pool, ready_at))| {
-            *of == tenant && pools.contains(pool) && *ready_at <= now
-        });
-        let mut due: Vec<_> = of_pools.map(|(key, (_, ready_at))| (*ready_at, *key)).collect();
-        due.sort_unstable();
-        due.truncate(limit);
-        let mut runs = Vec::new();
-        for (_, key) in due {
-            match self.state.runs.get(&key) {
-                Some(run) if run.ready_at().is_some() => runs.push(run.clone()),
-                Some(_) | None => drop(self.state.ready.remove(&key)),
-            }
-        }
-        Ok((now, runs))
+    ) -> Result<Vec<Ready>> {
+        Ok(self.state.find_ready(places, limit))
+    }
+
+    async fn lock_caps(&mut self, of: &[Capped]) -> Result<HashMap<Capped, Cap>> {
+        Ok(of.iter().filter_map(|of| self.state.cap(*of)).collect())
+    }
+
+    async fn lock_ready(&mut self, runs: &[(TenantId, RunId)]) -> Result<(Timestamp, Vec<Run>)> {
+        let locked = runs.iter().filter_map(|run| self.state.lock_ready(*run)).collect();
+        Ok((self.state.now, locked))
     }
 
     async fn lock_expired(&mut self, limit: usize) -> Result<(Timestamp, Vec<Run>)> {
         let now = self.state.now;
         let due = self.state.runs.values().filter(|run| run.expire(now).is_some());
         Ok((now, due.take(limit).cloned().collect()))
+    }
+
+    async fn lock_due(&mut self, limit: usize) -> Result<(Timestamp, Vec<(Run, Interrupt)>)> {
+        Ok((self.state.now, self.state.due(limit)))
+    }
+
+    async fn read_interrupts(
+        &mut self,
+        ids: &[(TenantId, InterruptId)],
+    ) -> Result<Vec<Option<Interrupt>>> {
+        Ok(ids.iter().map(|id| self.state.interrupts.get(id).cloned()).collect())
     }
 
     async fn inbox_sources(&mut self, sources: &[(TenantId, RunId, String)]) -> Result<Vec<bool>> {
@@ -155,6 +165,61 @@ impl Tx for ModelTx {
             }
         }
         Ok(())
+    }
+
+    async fn take_turns(&mut self, turns: &[Turn]) -> Result<Vec<RunId>> {
+        Ok(turns.iter().map(|turn| self.state.take_turn(turn)).collect())
+    }
+
+    async fn lock_turn(
+        &mut self,
+        tenant: TenantId,
+        key: &str,
+    ) -> Result<(Option<RunId>, Option<RunId>)> {
+        let owner = self.state.turns.get(&(tenant, key.to_owned())).copied();
+        Ok((owner, self.state.next_turn(tenant, key)))
+    }
+
+    async fn set_turn(&mut self, tenant: TenantId, key: &str, run: Option<RunId>) -> Result<()> {
+        let key = (tenant, key.to_owned());
+        match run {
+            Some(run) => self.state.turns.insert(key, run),
+            None => self.state.turns.remove(&key),
+        };
+        Ok(())
+    }
+
+    async fn take_messages(&mut self, limit: usize, retry: Duration) -> Result<Vec<Posted>> {
+        Ok(self.state.take_messages(limit, retry))
+    }
+
+    async fn drop_messages(&mut self, messages: &[(TenantId, RunId, u64)]) -> Result<()> {
+        for message in messages {
+            self.state.outbox.remove(message);
+        }
+        Ok(())
+    }
+
+    async fn copy_journal(
+        &mut self,
+        tenant: TenantId,
+        from: RunId,
+        to: RunId,
+        prefix: &Prefix,
+    ) -> Result<Option<u64>> {
+        let copied = self.state.copy_journal(tenant, from, to, prefix);
+        self.failed |= copied.is_err();
+        copied
+    }
+
+    async fn note_polls(&mut self, places: &[(TenantId, Name)]) -> Result<()> {
+        let now = self.state.now;
+        self.state.polls.extend(places.iter().map(|place| (place.clone(), now)));
+        Ok(())
+    }
+
+    async fn set_cap(&mut self, of: Capped, max_running: Option<u32>) -> Result<bool> {
+        Ok(self.state.set_cap(of, max_running))
     }
 
     async fn put_artifact(

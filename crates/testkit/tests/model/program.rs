@@ -14,6 +14,8 @@ pub(crate) enum Step {
     B,
     Signal,
     C,
+    /// Not a place of the program: that the run was cancelled, which the control plane writes.
+    Cancel,
 }
 
 /// The program, in order.
@@ -44,6 +46,7 @@ impl Step {
         match self {
             Self::A | Self::B | Self::C => lease,
             Self::Signal => GO,
+            Self::Cancel => 0,
         }
     }
 
@@ -73,11 +76,19 @@ pub(crate) struct Recorded {
 impl Saved {
     pub(crate) fn of(entry: &Entry) -> Self {
         let Entry { seq, epoch, at: _, record } = entry;
-        let place = RECORDS.iter().position(|known| known.key == record.key).unwrap();
-        let EntryStatus::Succeeded(payload) = &record.status else {
-            unreachable!("no step of the model fails: {record:?}")
+        let result = match &record.status {
+            EntryStatus::Succeeded(payload) => {
+                let place = RECORDS.iter().position(|known| known.key == record.key).unwrap();
+                Recorded { step: PROGRAM[place], value: payload.data[0] }
+            }
+            EntryStatus::Steered(_) => {
+                let step = Step::Cancel;
+                Recorded { step, value: step.value(0) }
+            }
+            EntryStatus::Failed(_) | EntryStatus::Opened(_) => {
+                unreachable!("no step of the model fails, or opens anything: {record:?}")
+            }
         };
-        let result = Recorded { step: PROGRAM[place], value: payload.data[0] };
         Self { seq: small(*seq), epoch: small(*epoch), result }
     }
 }

@@ -9,10 +9,10 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use tenure_core::run::{CancelRequest, NewRun, WaitReason};
+use tenure_core::run::{NewRun, Request, RetryPolicy, WaitReason};
 use tenure_core::{
-    AgentId, Digest, Lease, LeaseId, Payload, Run, RunId, RunState, TenantId, Timestamp, WorkerId,
-    limits,
+    AgentId, Digest, Lease, LeaseId, Payload, Run, RunId, RunState, Steering, TenantId, Timestamp,
+    WorkerId, limits,
 };
 use uuid::Uuid;
 
@@ -80,8 +80,16 @@ static NEW: LazyLock<Run> = LazyLock::new(|| {
         labels: BTreeMap::new(),
         start_after: Duration::ZERO,
         max_attempts: Some(MAX_ATTEMPTS),
+        retry: RetryPolicy::default(),
+        priority: 0,
+        timeout: None,
+        concurrency: None,
+        parent: None,
+        depth: 0,
+        entries: 0,
+        check: None,
     };
-    Run::create(new, NOW).unwrap().run
+    Run::create(new, true, NOW).unwrap().run
 });
 
 impl Row {
@@ -98,9 +106,9 @@ impl Row {
             next_seq: self.next_seq.into(),
             inbox: self.inbox.into(),
             last_commit: self.last_commit,
-            cancel: self
+            request: self
                 .cancel
-                .map(|force| CancelRequest { reason: String::new(), force_at: force.moment() }),
+                .map(|force| Request::Cancel { by: Steering::default(), force_at: force.moment() }),
             attempts: self.attempts.into(),
             stalled: self.stalled.into(),
             offers: self.offers.into(),
@@ -116,7 +124,7 @@ impl Row {
             next_seq,
             inbox,
             last_commit,
-            cancel,
+            request,
             attempts,
             stalled,
             offers,
@@ -127,9 +135,22 @@ impl Row {
             version: _,
             pool: _,
             max_attempts: _,
+            retry: _,
+            start_at: _,
+            deadline: _,
+            concurrency: _,
+            parent: _,
+            depth: _,
+            check: _,
             created_at: _,
+            // Nobody of the model fails, calls, asks or prioritizes.
+            retried: _,
+            children: _,
+            interrupts: _,
+            priority: _,
             // Decide nothing.
             usage: _,
+            posted: _,
             revision: _,
             updated_at: _,
         } = run;
@@ -139,7 +160,10 @@ impl Row {
             next_seq: small(next_seq),
             inbox: small(inbox),
             last_commit,
-            cancel: cancel.map(|request| Due::of(request.force_at <= NOW)),
+            cancel: request.map(|request| match request {
+                Request::Cancel { force_at, .. } => Due::of(force_at <= NOW),
+                Request::Pause { .. } => unreachable!("nobody of the model pauses"),
+            }),
             attempts: small(attempts),
             stalled: small(stalled),
             offers: small(offers),
@@ -171,13 +195,15 @@ impl Phase {
                     lease: Lease { id, epoch: epoch.into(), worker, until, started },
                 }
             }
-            Self::Waiting => RunState::Waiting { reason: WaitReason::Inbox { until: None } },
+            Self::Waiting => {
+                RunState::Waiting { reason: WaitReason::Inbox { until: None, on: Vec::new() } }
+            }
             Self::Succeeded => RunState::Succeeded { output: Payload::default(), at: NOW },
             Self::Failed => {
                 let failure = tenure_core::Failure::permanent("", "");
                 RunState::Failed { failure, at: NOW }
             }
-            Self::Cancelled => RunState::Cancelled { reason: String::new(), at: NOW },
+            Self::Cancelled => RunState::Cancelled { by: Steering::default(), at: NOW },
         }
     }
 
@@ -191,12 +217,9 @@ impl Phase {
                 expired: Due::of(lease.expired(NOW)),
                 started: lease.started,
             },
-            RunState::Waiting { reason: WaitReason::Inbox { until: None } } => Self::Waiting,
-            RunState::Waiting { reason: WaitReason::Inbox { until: Some(until) } } => {
-                unreachable!("the program does not sleep, and the run sleeps until {until}")
-            }
-            RunState::Waiting { reason: WaitReason::Blocked(why) } => {
-                unreachable!("no worker of the model blocks its run: {why:?}")
+            RunState::Waiting { reason: WaitReason::Inbox { until: None, .. } } => Self::Waiting,
+            RunState::Waiting { reason } => {
+                unreachable!("nothing in the model has the run wait like this: {reason:?}")
             }
             RunState::Succeeded { .. } => Self::Succeeded,
             RunState::Failed { .. } => Self::Failed,

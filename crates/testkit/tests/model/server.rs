@@ -1,7 +1,7 @@
 //! The control plane: lock the row, let the rule decide, save. Each step is one transaction.
 
-use tenure_core::run::{self, Committed, Outcome};
-use tenure_core::{ErrorKind, Payload, Result, Transition, limits};
+use tenure_core::run::{self, Committed, Outcome, Topic};
+use tenure_core::{ErrorKind, Payload, Result, Steering, Transition, limits};
 
 use crate::network::{Answer, Commit, End, Request};
 use crate::row::{NOW, Row, TTL, lease_id, worker_id};
@@ -25,7 +25,9 @@ impl End {
     fn outcome(self) -> Outcome {
         match self {
             Self::Succeed => Outcome::Succeed(Payload::default()),
-            Self::Suspend { inbox } => Outcome::Suspend { inbox: inbox.into(), wake_after: None },
+            Self::Suspend { inbox } => {
+                Outcome::Suspend { inbox: inbox.into(), wake_after: None, on: Vec::new() }
+            }
             Self::Release => Outcome::Release,
             Self::Cancelled => Outcome::Cancelled,
         }
@@ -92,14 +94,15 @@ impl World {
     /// A client's signal. One that is refused is not sent again.
     pub(crate) fn signal(&mut self) -> bool {
         self.signals += 1;
-        let (source, name) = (self.signals.to_string(), "go".parse().unwrap());
-        let delivered = self.row.load().deliver(source, name, Payload::default(), NOW);
+        let (source, topic) = (self.signals.to_string(), Topic::Signal("go".parse().unwrap()));
+        let delivered = self.row.load().deliver(source, topic, Ok(Payload::default()), NOW);
         self.changed(delivered.ok())
     }
 
     /// A client's cancel.
     pub(crate) fn cancel(&mut self) -> bool {
-        let cancelled = self.row.load().cancel("", NOW, limits::CANCEL_GRACE).unwrap();
+        let cancelled =
+            self.row.load().cancel(Steering::default(), NOW, limits::CANCEL_GRACE).unwrap();
         self.changed(cancelled)
     }
 

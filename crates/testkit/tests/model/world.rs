@@ -105,6 +105,12 @@ impl World {
             Effect::Enqueue { .. } => self.queued = true,
             Effect::Dequeue => self.queued = false,
             Effect::Open { .. } | Effect::WakeOwner(_) | Effect::WakeWatchers => {}
+            Effect::OpenInterrupt(_)
+            | Effect::EndInterrupt { .. }
+            | Effect::CloseInterrupts { .. }
+            | Effect::Post { .. } => {
+                unreachable!("nobody of the model asks, or has to do with another run: {effect:?}")
+            }
         }
     }
 

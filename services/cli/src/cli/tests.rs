@@ -12,15 +12,6 @@ fn the_definition_is_consistent() {
 }
 
 #[test]
-fn an_agent_may_name_a_version_or_an_alias() {
-    let agent: AgentRef = "digest@stable".parse().unwrap();
-    assert_eq!((agent.agent.as_str(), agent.version.as_str()), ("digest", "stable"));
-    assert_eq!("digest".parse::<AgentRef>().unwrap().version, "");
-    assert!("digest@".parse::<AgentRef>().is_err());
-    assert!("Digest".parse::<AgentRef>().is_err());
-}
-
-#[test]
 fn global_options_stand_before_and_behind_the_command() {
     for line in ["tenure --tenant acme runs list", "tenure runs list --tenant acme"] {
         assert_eq!(parse(line).unwrap().global.tenant.as_str(), "acme");
@@ -30,21 +21,20 @@ fn global_options_stand_before_and_behind_the_command() {
 }
 
 #[test]
-fn weights_labels_and_states_are_read() {
-    assert_eq!(target("3"), Ok((3, 1)));
-    assert_eq!(target("3=9"), Ok((3, 9)));
-    assert!(target("0").is_err() && target("3=0").is_err() && target("x").is_err());
-    assert_eq!(label("a=b=c"), Ok(("a".into(), "b=c".into())));
-    assert!(label("=b").is_err() && label("a").is_err());
-    assert!(state("done").unwrap_err().contains("succeeded"));
-}
-
-#[test]
 fn what_makes_no_sense_together_is_refused() {
     assert!(parse("tenure dev --exit").is_err());
     assert!(parse("tenure run digest --json").is_err());
     assert!(parse("tenure apply").is_err());
     assert!(parse("tenure agents alias digest stable").is_err());
+    assert!(parse("tenure run digest --backoff 1s").is_err());
+    assert!(parse("tenure run digest --concurrency-policy reject").is_err());
+    assert!(parse("tenure inbox approve").is_err());
+    assert!(parse("tenure inbox approve int_1 --all-open").is_err());
+    assert!(parse("tenure inbox reject int_1").is_err(), "without a reason");
+    let patch = "tenure runs patch run_1 --key a --reason x";
+    assert!(parse(patch).is_err(), "without a result");
+    assert!(parse(&format!("{patch} --skip --result 1")).is_err(), "with two");
+    assert!(parse(&format!("{patch} --skip")).is_ok());
 }
 
 #[test]
@@ -54,4 +44,25 @@ fn several_files_follow_one_flag() {
         panic!("not apply");
     };
     assert_eq!(apply.files.len(), 3);
+}
+
+#[test]
+fn the_last_word_of_an_answer_is_its_value() {
+    let answered = |line| match parse(line).unwrap().command {
+        Command::Inbox(Inbox::Answer { which, value, .. }) => (which.ids, value),
+        _ => panic!("not an answer"),
+    };
+    let (ids, value) = answered("tenure inbox answer int_1 int_2 blue --actor ann");
+    assert_eq!((ids, &*value), (vec!["int_1".into(), "int_2".into()], "blue"));
+    assert_eq!(answered("tenure inbox answer --all-open blue"), (vec![], "blue".into()));
+    assert!(parse("tenure inbox answer int_1").is_err());
+}
+
+#[test]
+fn priorities_may_be_negative() {
+    let Command::Run(run) = parse("tenure run digest --priority -3").unwrap().command else {
+        panic!("not run");
+    };
+    assert_eq!(run.terms.priority, -3);
+    assert!(parse("tenure runs prioritize run_1 -9").is_ok());
 }

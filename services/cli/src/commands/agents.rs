@@ -1,10 +1,14 @@
 //! `tenure agents …`.
 
+mod check;
+
+use std::process::ExitCode;
+
 use serde_json::json;
 use tenure_core::Name;
 use tenure_sdk::v1;
 
-use crate::cli::{AgentRef, Agents};
+use crate::cli::{AgentRef, Agents, Cap};
 use crate::problem::Problem;
 use crate::session::{Session, answer};
 use crate::ui::table::Table;
@@ -13,13 +17,20 @@ use crate::ui::{text, time};
 /// What is shown of a version's digest: enough to tell two apart.
 const DIGEST: usize = 12;
 
-pub(crate) async fn agents(session: &Session, command: Agents) -> Result<(), Problem> {
+pub(crate) async fn agents(session: &Session, command: Agents) -> Result<ExitCode, Problem> {
     match command {
-        Agents::List => list(session).await,
-        Agents::Get { agent } => get(session, agent).await,
-        Agents::Versions { agent } => versions(session, agent).await,
-        Agents::Alias { agent, alias, targets } => set_alias(session, agent, alias, &targets).await,
+        Agents::List => list(session).await?,
+        Agents::Get { agent } => get(session, agent).await?,
+        Agents::Versions { agent } => versions(session, agent).await?,
+        Agents::Alias { agent, alias, targets } => {
+            set_alias(session, agent, alias, &targets).await?;
+        }
+        Agents::Check { agent, version, limit } => {
+            return check::check_parked(session, &agent, &version, limit).await;
+        }
+        Agents::Cap { agent, cap } => set_cap(session, agent, cap).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn list(session: &Session) -> Result<(), Problem> {
@@ -39,16 +50,41 @@ async fn list(session: &Session) -> Result<(), Problem> {
 fn agent_table(agents: &[v1::Agent]) -> Table {
     let now = time::now();
     let empty = "no agents; publish one with 'tenure apply -f FILE'";
-    let mut table = Table::new(["NAME", "LATEST VERSION", "CREATED"], empty);
+    let mut table = Table::new(["NAME", "LATEST VERSION", "CAP", "CREATED"], empty);
     for agent in agents {
         let latest = match agent.latest_version {
             0 => "none yet".to_owned(),
             number => number.to_string(),
         };
         let created = time::ago(time::moment(agent.created_at.as_ref()), now);
-        table.row([agent.name.clone(), latest, created]);
+        table.row([agent.name.clone(), latest, cap(agent.max_running), created]);
     }
     table
+}
+
+/// How many runs may be leased at a time, in a table.
+pub(crate) fn cap(max_running: Option<u32>) -> String {
+    max_running.map_or_else(|| "none".into(), |number| text::thousands(number.into()))
+}
+
+async fn set_cap(session: &Session, agent: Name, cap: Cap) -> Result<(), Problem> {
+    let request = v1::SetAgentCapRequest {
+        tenant: session.tenant(),
+        agent: agent.to_string(),
+        max_running: cap.0,
+    };
+    let capped = answer!(session.client.agents().set_agent_cap(request))?;
+    session.ui.tell(&capped, capped_sentence(agent.as_str(), capped.max_running))
+}
+
+/// `digest: at most 3 runs at a time`.
+pub(crate) fn capped_sentence(name: &str, max_running: Option<u32>) -> String {
+    match max_running {
+        Some(number) => {
+            format!("{name}: at most {} at a time", text::count(number.into(), "run", "runs"))
+        }
+        None => format!("{name}: any number of runs at a time"),
+    }
 }
 
 async fn get(session: &Session, agent: AgentRef) -> Result<(), Problem> {
@@ -151,6 +187,13 @@ async fn set_alias(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_cap_is_told_in_runs() {
+        assert_eq!(capped_sentence("digest", Some(1)), "digest: at most 1 run at a time");
+        assert_eq!(capped_sentence("digest", None), "digest: any number of runs at a time");
+        assert_eq!((cap(Some(2_000)), cap(None)), ("2,000".into(), "none".into()));
+    }
 
     #[test]
     fn an_alias_is_told_in_shares() {

@@ -1,43 +1,76 @@
 //! `tenure runs …`.
 
-use std::time::Duration;
+pub(crate) mod check;
+mod diff;
+mod fork;
+mod replay;
+mod show;
+mod steer;
+mod why;
 
-use tenure_core::{Name, StateName, Timestamp};
+use std::process::ExitCode;
+
+use tenure_core::{Name, StateName};
 use tenure_sdk::v1;
 
-use crate::cli::Runs;
+pub(crate) use replay::object;
+
+use crate::cli::{ListRuns, Runs};
 use crate::input;
 use crate::problem::Problem;
 use crate::session::{self, Session, answer};
 use crate::timeline;
-use crate::ui::paint::Paint;
 use crate::ui::table::Table;
 use crate::ui::{text, time};
 
-pub(crate) async fn runs(session: &Session, command: Runs) -> Result<(), Problem> {
+pub(crate) async fn runs(session: &Session, command: Runs) -> Result<ExitCode, Problem> {
     match command {
-        Runs::List { agent, states, limit } => list(session, agent, &states, limit).await,
-        Runs::Get { run } => show(session, &session.run(&run).await?),
-        Runs::Cancel { run, reason } => cancel(session, run, reason).await,
-        Runs::Retry { run } => retry(session, run).await,
-        Runs::Signal { run, name, payload } => signal(session, run, name, payload).await,
+        Runs::List(command) => list(session, command).await?,
+        Runs::Get { run } => show::show(session, &session.run(&run).await?).await?,
+        Runs::Why { run } => why::why(session, run).await?,
+        Runs::Pause(steer) => steer::pause(session, steer).await?,
+        Runs::Resume(steer) => steer::resume(session, steer).await?,
+        Runs::Retry(steer) => steer::retry(session, steer).await?,
+        Runs::Cancel(steer) => steer::cancel(session, steer).await?,
+        Runs::Patch(patch) => steer::patch(session, patch).await?,
+        Runs::Prioritize { run, priority, by } => {
+            steer::prioritize(session, run, priority, by).await?;
+        }
+        Runs::Requeue { run } => fork::requeue(session, run).await?,
+        Runs::Fork(command) => fork::fork(session, command).await?,
+        Runs::Replay { run, version } => return replay::replay(session, &run, version).await,
+        Runs::Diff { a, b } => return diff::diff(session, &a, &b).await,
+        Runs::Signal { run, name, payload } => signal(session, run, name, payload).await?,
     }
+    Ok(ExitCode::SUCCESS)
 }
 
-async fn list(
+async fn list(session: &Session, command: ListRuns) -> Result<(), Problem> {
+    let request = v1::ListRunsRequest {
+        tenant: session.tenant(),
+        agent: command.agent.as_ref().map(ToString::to_string).unwrap_or_default(),
+        states: command.states.iter().copied().map(session::wire_state).collect(),
+        failure_code: command.failure.unwrap_or_default(),
+        parent: command.parent.unwrap_or_default(),
+        concurrency_key: command.concurrency_key.unwrap_or_default(),
+        ..v1::ListRunsRequest::default()
+    };
+    let all = find(session, request, command.limit).await?;
+    session.ui.show(&all, table(&all.runs))
+}
+
+/// Runs that fit, at most `limit`; the token says whether there are more.
+pub(crate) async fn find(
     session: &Session,
-    agent: Option<Name>,
-    states: &[StateName],
+    request: v1::ListRunsRequest,
     limit: usize,
-) -> Result<(), Problem> {
+) -> Result<v1::ListRunsResponse, Problem> {
     let mut all = v1::ListRunsResponse::default();
     while all.runs.len() < limit {
         let request = v1::ListRunsRequest {
-            tenant: session.tenant(),
-            agent: agent.as_ref().map(ToString::to_string).unwrap_or_default(),
-            states: states.iter().copied().map(session::wire_state).collect(),
             page_size: session::page_size(limit - all.runs.len()),
             page_token: std::mem::take(&mut all.next_page_token),
+            ..request.clone()
         };
         let page = answer!(session.client.runs().list_runs(request))?;
         all.runs.extend(page.runs);
@@ -46,7 +79,7 @@ async fn list(
             break;
         }
     }
-    session.ui.show(&all, table(&all.runs))
+    Ok(all)
 }
 
 fn table(runs: &[v1::Run]) -> Table {
@@ -63,98 +96,49 @@ fn table(runs: &[v1::Run]) -> Table {
             text::thousands(run.entries),
             text::thousands(usage.input_tokens + usage.output_tokens),
             time::ago(time::moment(run.created_at.as_ref()), now),
-            took(run).unwrap_or_default(),
+            show::took(run).unwrap_or_default(),
         ]);
     }
     table
 }
 
-/// The state in a word, or two where the word alone would mislead.
+/// The state in a word, or some more where the word alone would mislead.
 pub(crate) fn state(run: &v1::Run) -> String {
     let word = session::state(run).map_or("unknown", StateName::as_str);
-    match session::state(run) {
-        Some(StateName::Waiting) if run.failure.is_some() => "waiting (blocked)".into(),
-        Some(StateName::Waiting) if run.wakes_at.is_some() => "waiting (asleep)".into(),
-        Some(StateName::Running) if run.cancel_requested => "running (cancelling)".into(),
-        _ => word.into(),
+    let more = match session::state(run) {
+        Some(StateName::Waiting) => waiting(run),
+        Some(StateName::Running) if run.cancel_requested => "cancelling",
+        Some(StateName::Running) if run.pause_requested => "pausing",
+        _ => "",
+    };
+    match more {
+        "" => word.into(),
+        more => format!("{word} ({more})"),
     }
 }
 
-fn took(run: &v1::Run) -> Option<String> {
-    let ended = time::moment(Some(run.ended_at.as_ref()?));
-    Some(time::took(ended.since(time::moment(run.created_at.as_ref()))))
-}
-
-/// One run with everything that is known about it.
-pub(crate) fn show(session: &Session, run: &v1::Run) -> Result<(), Problem> {
-    if session.ui.is_json() {
-        return session.ui.object(run);
-    }
-    session.ui.line(properties(run).render(session.ui.paint()))?;
-    for (title, payload) in [("input", &run.input), ("output", &run.output)] {
-        if let Some(payload) = payload.as_ref().filter(|payload| !payload.data.is_empty()) {
-            let title = session.ui.paint().bold(title);
-            session.ui.line(format!("\n{title}\n{}", text::payload(payload).trim_end()))?;
+fn waiting(run: &v1::Run) -> &'static str {
+    match run.wait_reason() {
+        v1::WaitReason::Blocked => "blocked",
+        v1::WaitReason::Paused => "paused",
+        v1::WaitReason::Turn => "for its turn",
+        v1::WaitReason::Inbox | v1::WaitReason::Unspecified => {
+            let child = run.waits_on.iter().any(|key| waits_for(key, "child:").is_some());
+            match (run.open_interrupts, &run.wakes_at) {
+                (1.., _) => "for an answer",
+                (0, _) if child => "for a run",
+                (0, Some(_)) => "asleep",
+                (0, None) => "",
+            }
         }
     }
-    Ok(())
 }
 
-fn properties(run: &v1::Run) -> Table {
-    let now = time::now();
-    let ago = |at| time::ago(time::moment(at), now);
-    let mut table = Table::properties();
-    table.property("run", &run.id);
-    table.property("agent", format!("{} version {}", run.agent, run.version));
-    table.property("state", state(run));
-    table.property("why", run.failure.as_ref().map(timeline::failure).unwrap_or_default());
-    table.property("cancelled", &run.cancel_reason);
-    table.property("wakes", run.wakes_at.as_ref().map(|at| wakes(at, now)).unwrap_or_default());
-    table.property("created", ago(run.created_at.as_ref()));
-    table.property("took", took(run).unwrap_or_default());
-    table.property("pool", &run.pool);
-    table.property("worker", &run.worker);
-    table.property("steps", text::thousands(run.entries));
-    table.property("leases", text::thousands(run.attempts.into()));
-    let usage = timeline::usage(&run.usage.clone().unwrap_or_default());
-    table.property("usage", timeline::tokens(&usage).unwrap_or_default());
-    table.property("labels", labels(run));
-    table
-}
-
-/// When a run goes on by itself; nothing once that is due, for then it only waits for a worker.
-fn wakes(at: &pbjson_types::Timestamp, now: Timestamp) -> String {
-    match time::moment(Some(at)).since(now) {
-        Duration::ZERO => String::new(),
-        left => format!("in {}", time::took(left)),
-    }
-}
-
-fn labels(run: &v1::Run) -> String {
-    let labels = run.labels.iter().map(|(key, value)| format!("{key}={value}"));
-    labels.collect::<Vec<_>>().join("\n")
-}
-
-async fn retry(session: &Session, run: String) -> Result<(), Problem> {
-    let request = v1::RetryRunRequest { tenant: session.tenant(), run };
-    let run = answer!(session.client.runs().retry_run(request))?;
-    let id = session.ui.paint().bold(text::line(&run.id));
-    session.ui.tell(&run, format!("{id} is {}", state(&run)))
-}
-
-async fn cancel(session: &Session, run: String, reason: String) -> Result<(), Problem> {
-    let request = v1::CancelRunRequest { tenant: session.tenant(), run, reason };
-    let run = answer!(session.client.runs().cancel_run(request))?;
-    session.ui.tell(&run, cancelled(&run, session.ui.paint()))
-}
-
-fn cancelled(run: &v1::Run, paint: Paint) -> String {
-    let id = paint.bold(text::line(&run.id));
-    match session::state(run) {
-        Some(StateName::Cancelled) => format!("{id} is cancelled"),
-        Some(state) if state.is_terminal() => format!("{id} had already {state}"),
-        _ => format!("{id} was asked to end; its worker has 30 s to clean up"),
-    }
+/// What a wait with this key is for, if it is for something of this kind: `approved` for
+/// `turn/1/signal:approved#2` and `signal:`.
+pub(crate) fn waits_for<'a>(key: &'a str, kind: &str) -> Option<&'a str> {
+    let segment = key.rsplit('/').next()?;
+    segment.split('#').next()?.strip_prefix(kind)
 }
 
 async fn signal(
@@ -185,29 +169,36 @@ mod tests {
 
     #[test]
     fn a_state_says_what_is_behind_it() {
-        let blocked =
-            v1::Run { failure: Some(v1::Failure::default()), ..run(v1::RunState::Waiting) };
-        assert_eq!(state(&blocked), "waiting (blocked)");
         let leaving = v1::Run { cancel_requested: true, ..run(v1::RunState::Running) };
         assert_eq!(state(&leaving), "running (cancelling)");
+        let resting = v1::Run { pause_requested: true, ..run(v1::RunState::Running) };
+        assert_eq!(state(&resting), "running (pausing)");
         assert_eq!(state(&run(v1::RunState::Unspecified)), "unknown");
     }
 
     #[test]
-    fn what_a_cancel_did_depends_on_the_run() {
-        let said = |state| cancelled(&run(state), Paint::plain());
-        assert_eq!(said(v1::RunState::Cancelled), "run_1 is cancelled");
-        assert_eq!(said(v1::RunState::Failed), "run_1 had already failed");
-        assert!(said(v1::RunState::Running).contains("was asked to end"));
+    fn a_waiting_run_says_for_what() {
+        let waiting = |reason| {
+            let mut run = run(v1::RunState::Waiting);
+            run.set_wait_reason(reason);
+            run
+        };
+        let parked = waiting(v1::WaitReason::Inbox);
+        assert_eq!(state(&parked), "waiting");
+        assert_eq!(state(&waiting(v1::WaitReason::Blocked)), "waiting (blocked)");
+        assert_eq!(state(&waiting(v1::WaitReason::Paused)), "waiting (paused)");
+        assert_eq!(state(&waiting(v1::WaitReason::Turn)), "waiting (for its turn)");
+        let asks = v1::Run { open_interrupts: 1, ..parked.clone() };
+        assert_eq!(state(&asks), "waiting (for an answer)");
+        let calls = v1::Run { waits_on: vec!["a/child:b#1".into()], ..parked.clone() };
+        assert_eq!(state(&calls), "waiting (for a run)");
+        let asleep = v1::Run { wakes_at: Some(pbjson_types::Timestamp::default()), ..parked };
+        assert_eq!(state(&asleep), "waiting (asleep)");
     }
 
     #[test]
-    fn a_run_is_shown_without_what_it_does_not_have() {
-        let mut shown = run(v1::RunState::Succeeded);
-        shown.labels.insert("b".into(), "2".into());
-        shown.labels.insert("a".into(), "1".into());
-        let text = properties(&shown).render(Paint::plain());
-        assert!(text.contains("a=1\n"), "{text}");
-        assert!(!text.contains("worker"), "{text}");
+    fn a_key_says_what_is_waited_for() {
+        assert_eq!(waits_for("turn/1/signal:ok#2", "signal:"), Some("ok"));
+        assert_eq!(waits_for("signal:ok/step", "signal:"), None);
     }
 }

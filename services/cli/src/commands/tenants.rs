@@ -3,7 +3,8 @@
 use tenure_core::Name;
 use tenure_sdk::v1;
 
-use crate::cli::Tenants;
+use crate::cli::{Cap, Tenants};
+use crate::commands::agents::{cap, capped_sentence};
 use crate::problem::Problem;
 use crate::session::{Session, answer};
 use crate::ui::table::Table;
@@ -14,6 +15,7 @@ pub(crate) async fn tenants(session: &Session, command: Tenants) -> Result<(), P
         Tenants::Create { name } => create(session, name).await,
         Tenants::List => list(session).await,
         Tenants::Get { name } => get(session, name).await,
+        Tenants::Cap { name, cap } => set_cap(session, name, cap).await,
     }
 }
 
@@ -43,12 +45,18 @@ async fn get(session: &Session, name: Name) -> Result<(), Problem> {
     session.ui.show(&tenant, table(std::slice::from_ref(&tenant)))
 }
 
+async fn set_cap(session: &Session, name: Name, cap: Cap) -> Result<(), Problem> {
+    let request = v1::SetTenantCapRequest { tenant: name.to_string(), max_running: cap.0 };
+    let tenant = answer!(session.client.tenants().set_tenant_cap(request))?;
+    session.ui.tell(&tenant, capped_sentence(name.as_str(), tenant.max_running))
+}
+
 fn table(tenants: &[v1::Tenant]) -> Table {
     let now = time::now();
-    let mut table = Table::new(["NAME", "ID", "CREATED"], "no tenants").whole(&[1]);
+    let mut table = Table::new(["NAME", "ID", "CAP", "CREATED"], "no tenants").whole(&[1]);
     for tenant in tenants {
         let created = time::ago(time::moment(tenant.created_at.as_ref()), now);
-        table.row([tenant.name.clone(), tenant.id.clone(), created]);
+        table.row([tenant.name.clone(), tenant.id.clone(), cap(tenant.max_running), created]);
     }
     table
 }

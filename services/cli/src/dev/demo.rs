@@ -124,8 +124,9 @@ async fn cancel_abandoned(stack: &Stack, agent: &str) -> Result<(), Problem> {
     for run in runs.iter().filter(ours) {
         let (tenant, run) = (session.tenant(), run.id.clone());
         stack.say(&format!("{run}, left by an interrupted demo, is cancelled"))?;
-        let reason = "its demo was interrupted".into();
-        answer!(session.client.runs().cancel_run(v1::CancelRunRequest { tenant, run, reason }))?;
+        let (actor, reason) = ("tenure dev".into(), "its demo was interrupted".into());
+        let steering = Some(v1::Steering { actor, reason });
+        answer!(session.client.runs().cancel_run(v1::CancelRunRequest { tenant, run, steering }))?;
     }
     Ok(())
 }

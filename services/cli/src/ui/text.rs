@@ -35,6 +35,24 @@ pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     escape(text, |char| matches!(char, '\n' | '\t'))
 }
 
+/// The beginning of a text on one line, at most `width` characters.
+pub(crate) fn short(text: &str, width: usize) -> String {
+    let line = line(text.trim());
+    match line.char_indices().nth(width) {
+        None => line.into_owned(),
+        Some(_) => line.chars().take(width.saturating_sub(1)).chain(['…']).collect(),
+    }
+}
+
+/// A word as a shell takes it.
+pub(crate) fn quoted(word: &str) -> Cow<'_, str> {
+    let plain = |char: char| char.is_ascii_alphanumeric() || "._-/:@=,".contains(char);
+    if !word.is_empty() && word.chars().all(plain) {
+        return Cow::Borrowed(word);
+    }
+    Cow::Owned(format!("'{}'", line(word).replace('\'', r"'\''")))
+}
+
 /// `1 entry`, `2 entries`.
 pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", thousands(number), if number == 1 { one } else { many })
@@ -72,6 +90,15 @@ pub(crate) fn payload(payload: &v1::Payload) -> String {
             let size = size(payload.data.len() as u64);
             format!("({} of {})", size, line(&payload.content_type))
         }
+    }
+}
+
+/// What a payload says on one line, at most `width` characters.
+pub(crate) fn short_payload(content: &v1::Payload, width: usize) -> String {
+    let json = content.content_type == tenure_core::Payload::JSON && content.encoding.is_empty();
+    match serde_json::from_slice::<serde_json::Value>(&content.data) {
+        Ok(value) if json => short(&value.to_string(), width),
+        _ => short(&payload(content), width),
     }
 }
 
@@ -115,17 +142,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        assert_eq!((short(" Grüße ", 5), short("Grüße", 4)), ("Grüße".into(), "Grü…".into()));
+        assert_eq!(short("a\nb", 9), r"a\nb");
+    }
+
+    #[test]
+    fn a_shell_takes_a_quoted_word_as_one() {
+        let words = ["blue", "", "it's", "$(reboot)", "a b"].map(quoted);
+        assert_eq!(words, ["blue", "''", r"'it'\''s'", "'$(reboot)'", "'a b'"]);
+    }
+
+    #[test]
     fn a_payload_is_shown_as_what_it_is() {
-        let shown = |content_type: &str, data: &'static [u8]| {
-            payload(&v1::Payload {
-                content_type: content_type.into(),
-                data: data.into(),
-                ..v1::Payload::default()
-            })
+        let content = |content_type: &str, data: &'static [u8]| v1::Payload {
+            content_type: content_type.into(),
+            data: data.into(),
+            ..v1::Payload::default()
         };
+        let shown = |content_type, data| payload(&content(content_type, data));
         assert_eq!(shown("application/json", br#""a\nb""#), "a\nb");
         assert_eq!(shown("application/json", b"[1]"), "[\n  1\n]");
         assert_eq!(shown("text/plain", b"hello"), "hello");
         assert_eq!(shown("image/png", b"\xff\xfe"), "(2 B of image/png)");
+        let short = |content_type, data| short_payload(&content(content_type, data), 8);
+        assert_eq!(short("application/json", b"[1,\n 2]"), "[1,2]");
+        assert_eq!(short("application/json", b"\"hello there\""), "\"hello …");
+        assert_eq!(short("text/plain", b"hello"), "hello");
     }
 }

@@ -78,6 +78,14 @@ pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
     }
 }
 
+/// `in 3 min 4 s`, or how long ago it was.
+pub(crate) fn when(then: Timestamp, now: Timestamp) -> String {
+    match then.since(now) {
+        Duration::ZERO => ago(then, now),
+        left => format!("in {}", took(left)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,6 +107,8 @@ mod tests {
         insta::assert_snapshot!(shown.join(", "), @"now, 3 s ago, 59 s ago, 1 min ago, 1 h ago, 2 h ago, 2 d ago");
         // The server's clock may be ahead of ours.
         assert_eq!(ago(now + Duration::from_secs(5), now), "now");
+        assert_eq!(when(now + Duration::from_secs(5), now), "in 5.0 s");
+        assert_eq!(when(now - Duration::from_secs(5), now), "5 s ago");
     }
 
     #[test]

@@ -100,7 +100,7 @@ fn a_run_can_be_cancelled() {
     follow.until(|event| event["run"]["state"] == "RUN_STATE_CANCELLED");
     assert_eq!(follow.child.wait().unwrap().code(), Some(1), "it did not succeed");
     let run = dev.json(&["runs", "get", id]);
-    assert_eq!(run["cancelReason"], "enough");
+    assert_eq!(run["steering"]["reason"], "enough");
     assert!(dev.run(&["runs", "cancel", id]).out.contains("is cancelled"));
 }
 

@@ -4,6 +4,12 @@
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
+mod desk;
+#[cfg(test)]
 mod dev;
+#[cfg(test)]
+mod inbox;
+#[cfg(test)]
+mod steering;
 #[cfg(test)]
 mod tenure;

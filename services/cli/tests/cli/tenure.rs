@@ -101,6 +101,28 @@ impl Dev {
         serde_json::from_str(&ended.out).unwrap()
     }
 
+    /// What a command says in JSON, whatever its exit status.
+    pub(crate) fn json_of(&self, args: &[&str]) -> Value {
+        let ended = self.run(&[args, &["--output", "json"]].concat());
+        serde_json::from_str(&ended.out).unwrap()
+    }
+
+    /// Waits until a run is in a state.
+    pub(crate) fn until(&self, run: &str, state: &str) {
+        let mut follow =
+            Process::start(self.command(&["journal", run, "--follow", "--output", "json"]));
+        follow.until(|event| event["run"]["state"] == state);
+        follow.child.kill().unwrap();
+        follow.child.wait().unwrap();
+    }
+
+    /// Waits for the end of a run; the run then.
+    pub(crate) fn ended(&self, run: &str) -> Value {
+        let followed = self.run(&["journal", run, "--follow"]);
+        assert_eq!(followed.status, 0, "{}", followed.err);
+        self.json(&["runs", "get", run])
+    }
+
     /// Waits until nobody can write to standard error any more: until it and all its children,
     /// which share it, have ended. What they wrote.
     pub(crate) fn all_ended(&mut self) -> String {

@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
+use tenure_core::run::{Outcome, Topic};
 use tenure_core::{
-    ArtifactId, Digest, Effect, EntryKind, EntryStatus, Failure, Payload, Record, RunId, TenantId,
+    ArtifactId, Call, Digest, Effect, EntryKind, EntryStatus, Failure, Key, Opening, Payload,
+    Question, Record, RunId, TenantId,
 };
 use tenure_store::StoreError;
 
 use super::Any;
-use crate::world::{START, TTL, World, applied, commit, record, usage};
+use crate::world::{START, TTL, World, ann, applied, commit, name, question, record, usage};
 
 fn succeeded(bytes: usize) -> EntryStatus {
     EntryStatus::Succeeded(Payload::json(vec![b'x'; bytes]))
@@ -19,7 +21,8 @@ fn succeeded(bytes: usize) -> EntryStatus {
 fn one_of_each() -> Vec<Record> {
     let failed = EntryStatus::Failed(Failure::retryable("http_503", "über ’lastet"));
     let mut records = vec![record("plan", succeeded(3)), record("turn/1/tool:x#1", failed)];
-    for (place, kind) in EntryKind::ALL.into_iter().enumerate() {
+    let kinds = EntryKind::ALL.into_iter().filter(|kind| *kind != EntryKind::Steering);
+    for (place, kind) in kinds.enumerate() {
         let usage = (kind == EntryKind::Model).then(|| usage("m-1", i64::MAX as u64 - 4));
         let empty = EntryStatus::Succeeded(Payload::default());
         let key = format!("kind/{place}").parse().unwrap();
@@ -46,6 +49,56 @@ pub(super) async fn an_entry_comes_back_as_it_was_saved(store: Any) {
     assert_eq!(world.stored(&run).await.usage, run.usage);
 }
 
+pub(super) async fn what_an_entry_opens_comes_back(store: Any) {
+    let mut world = World::new(store).await;
+    let run = world.create_leased().await;
+    let call = Call {
+        agent: name("reader"),
+        version: "stable".into(),
+        input: Payload::json("[1]"),
+        detached: true,
+    };
+    let openings = [
+        Opening::Started,
+        Opening::Again,
+        Opening::Interrupt(Box::new(question())),
+        Opening::Interrupt(Box::default()),
+        Opening::Child(Box::new(call)),
+    ];
+    let records: Vec<_> = openings
+        .into_iter()
+        .zip(0..)
+        .map(|(opening, place)| record(&format!("open/{place}"), EntryStatus::Opened(opening)))
+        .collect();
+    let run = world.commit(&run, records.clone(), None).await;
+    let entries = world.store.read_journal(world.tenant, run.id, 0, 99, 1 << 20).await.unwrap();
+    assert_eq!(entries.into_iter().map(|entry| entry.record).collect::<Vec<_>>(), records);
+    assert_eq!(world.stored(&run).await, run);
+}
+
+pub(super) async fn steering_is_on_record(store: Any) {
+    let mut world = World::new(store).await;
+    let run = world.create_leased().await;
+    let block = Outcome::Block(Failure::permanent("mismatch", "it changed"));
+    let blocked = world.commit(&run, vec![record("a", succeeded(1))], Some(block)).await;
+    let key = blocked_key();
+    world
+        .act(&blocked, |run, now| {
+            run.patch(key.clone(), succeeded(2), ann("the réport is out"), now).unwrap()
+        })
+        .await;
+    let entries = world.store.read_journal(world.tenant, run.id, 1, 99, 1 << 20).await.unwrap();
+    let records: Vec<_> = entries.iter().map(|entry| &entry.record).collect();
+    assert_eq!(records[0].status, EntryStatus::Steered(ann("the réport is out")));
+    assert_eq!(records[0].key.as_str(), "tenure:patch#2");
+    assert_eq!((&records[1].key, &records[1].status), (&key, &succeeded(2)));
+    assert!(records.iter().all(|record| record.kind == EntryKind::Steering));
+}
+
+fn blocked_key() -> Key {
+    "turn/1/fetch".parse().unwrap()
+}
+
 pub(super) async fn a_page_of_a_journal_ends_by_number_or_bytes(store: Any) {
     let mut world = World::new(store).await;
     let run = world.create_leased().await;
@@ -56,7 +109,7 @@ pub(super) async fn a_page_of_a_journal_ends_by_number_or_bytes(store: Any) {
         record("c", succeeded(0)),
         record("d", succeeded(1)),
     ];
-    world.commit(&run, records, None).await;
+    let run = world.commit(&run, records, None).await;
     let page = async |after, limit, bytes| {
         let read = world.store.read_journal(world.tenant, run.id, after, limit, bytes);
         read.await.unwrap().into_iter().map(|entry| entry.seq).collect::<Vec<_>>()
@@ -69,8 +122,14 @@ pub(super) async fn a_page_of_a_journal_ends_by_number_or_bytes(store: Any) {
     assert_eq!(page(0, 99, 100).await, [1, 2], "until the bytes are passed");
     assert_eq!(page(0, 99, 200).await, [1, 2, 3, 4]);
     assert_eq!(page(2, 99, 0).await, [3, 4]);
-    assert!(page(4, 99, 1000).await.is_empty());
+    assert!(page(4, 99, 1000).await.is_empty(), "it ends there");
     assert!(page(u64::MAX, 99, usize::MAX).await.is_empty());
+    // What is opened counts with all that may be long in it.
+    let schema = Question { schema: "{}".repeat(50), ..Question::default() };
+    let opened = EntryStatus::Opened(Opening::Interrupt(Box::new(schema)));
+    world.commit(&run, vec![record("e", opened), record("f", succeeded(1))], None).await;
+    assert_eq!(page(4, 99, 99).await, [5]);
+    assert_eq!(page(4, 99, 100).await, [5, 6]);
     let nobody = RunId::new(world.id());
     assert_eq!(world.store.read_journal(world.tenant, nobody, 0, 9, 9).await.unwrap(), []);
 }
@@ -99,7 +158,8 @@ pub(super) async fn an_inbox_knows_its_sources(store: Any) {
     for source in ["signal:1", "signal:é"] {
         let payload = Payload::json(format!("\"{source}\""));
         let deliver = world.act(&run, |run, now| {
-            run.deliver(source.into(), "approved".parse().unwrap(), payload, now).unwrap()
+            let topic = Topic::Signal(name("approved"));
+            run.deliver(source.into(), topic, Ok(payload), now).unwrap()
         });
         sent.push(deliver.await);
     }
@@ -120,10 +180,24 @@ pub(super) async fn an_inbox_knows_its_sources(store: Any) {
     let items = world.store.read_inbox(world.tenant, run.id, 0, 9).await.unwrap();
     assert_eq!(items.iter().map(|item| item.number).collect::<Vec<_>>(), [1, 2]);
     assert_eq!((&*items[1].source, items[1].at), ("signal:é", START));
-    assert_eq!(items[1].payload.data, "\"signal:é\"");
+    assert_eq!(items[1].result.as_ref().unwrap().data, "\"signal:é\"");
     assert_eq!(world.store.read_inbox(world.tenant, run.id, 1, 9).await.unwrap(), items[1..]);
     assert_eq!(world.store.read_inbox(world.tenant, run.id, 0, 1).await.unwrap(), items[..1]);
     assert_eq!(world.stored(&run).await.inbox, 2);
+}
+
+pub(super) async fn a_wait_may_end_with_a_failure(store: Any) {
+    let mut world = World::new(store).await;
+    let run = world.create().await;
+    let failure = Failure::permanent("timed_out", "nobody änswered");
+    let topic = Topic::Wait("turn/1/ask#1".parse().unwrap());
+    let run = world
+        .act(&run, |run, now| {
+            run.deliver("interrupt:1".into(), topic.clone(), Err(failure.clone()), now).unwrap()
+        })
+        .await;
+    let items = world.store.read_inbox(world.tenant, run.id, 0, 9).await.unwrap();
+    assert_eq!((&items[0].topic, &items[0].result), (&topic, &Err(failure)));
 }
 
 pub(super) async fn an_artifact_is_written_once(store: Any) {

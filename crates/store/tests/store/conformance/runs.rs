@@ -2,37 +2,66 @@
 
 use std::time::Duration;
 
-use tenure_core::run::{Outcome, WaitReason};
-use tenure_core::{Digest, Failure, Payload, Run, RunId, RunState, StateName, TenantId, Timestamp};
+use tenure_core::run::{Concurrency, NewRun, Outcome, Parent, Policy, RetryPolicy, WaitReason};
+use tenure_core::{
+    AgentId, Digest, Failure, Payload, Run, RunId, RunState, StateName, TenantId, Timestamp,
+};
 use tenure_store::{Locked, RunFilter, RunKey, StoreError};
 
 use super::Any;
-use crate::world::{START, World, agent, commit, version};
+use crate::world::{START, World, agent, ann, commit, version};
+
+const GRACE: Duration = Duration::from_secs(30);
 
 /// A run in each shape that a row can have.
 async fn one_of_each(world: &mut World) -> Vec<Run> {
-    let queued = world.create().await;
-    let leased = world.create_leased().await;
-    let asked = world.create_leased().await;
-    let grace = Duration::from_secs(30);
-    let asked = world.act(&asked, |run, now| run.cancel("enough", now, grace).unwrap().unwrap());
-    let asked = asked.await;
-    let mut runs = vec![queued, leased, asked];
+    let mut runs = vec![world.create().await, world.create_leased().await];
+    runs.extend(steered(world).await);
     let failure = Failure::retryable("http_500", "it was not well");
+    let on = vec!["approve".parse().unwrap(), "turn/2/ask#1".parse().unwrap()];
     for outcome in [
-        Outcome::Suspend { inbox: 0, wake_after: None },
-        Outcome::Suspend { inbox: 0, wake_after: Some(grace) },
+        Outcome::Suspend { inbox: 0, wake_after: None, on },
+        Outcome::Suspend { inbox: 0, wake_after: Some(GRACE), on: Vec::new() },
         Outcome::Block(failure.clone()),
         Outcome::Succeed(Payload { encoding: "zstd".into(), ..Payload::json("{\"ok\": true}") }),
-        Outcome::Fail { failure, retry_after: None },
+        Outcome::Fail { failure, retry_after: None, again: Vec::new() },
     ] {
         let run = world.create_leased().await;
         runs.push(world.commit(&run, Vec::new(), Some(outcome)).await);
     }
-    let run = world.create().await;
-    let cancel = world.act(&run, |run, now| run.cancel("no more", now, grace).unwrap().unwrap());
-    runs.push(cancel.await);
+    let everything = given_everything(world);
+    runs.push(world.create_of(everything, false).await);
     runs
+}
+
+/// Runs that somebody has steered, or has asked to.
+async fn steered(world: &mut World) -> Vec<Run> {
+    let (asked, resting) = (world.create_leased().await, world.create_leased().await);
+    let (paused, cancelled) = (world.create().await, world.create().await);
+    let cancel = |run: &Run, now| run.cancel(ann("énough"), now, GRACE).unwrap().unwrap();
+    let pause = |run: &Run, now| run.pause(ann(""), now).unwrap().unwrap();
+    vec![
+        world.act(&asked, cancel).await,
+        world.act(&cancelled, cancel).await,
+        world.act(&resting, pause).await,
+        world.act(&paused, pause).await,
+    ]
+}
+
+/// A run with all that a creator can say, which waits for its turn.
+fn given_everything(world: &mut World) -> NewRun {
+    let parent = RunId::new(world.id());
+    NewRun {
+        start_after: GRACE,
+        retry: RetryPolicy { limit: 3, backoff: GRACE, max_backoff: GRACE * 9 },
+        priority: -9,
+        timeout: Some(GRACE * 99),
+        concurrency: Some(Concurrency { key: "ké\ny".into(), policy: Policy::Replace }),
+        parent: Some(Parent { run: parent, key: "call#1".parse().unwrap(), detached: true }),
+        depth: 16,
+        entries: 7,
+        ..world.given("default")
+    }
 }
 
 pub(super) async fn a_run_comes_back_as_it_was_saved(store: Any) {
@@ -57,7 +86,7 @@ pub(super) async fn the_end_of_time_can_be_saved(store: Any) {
     let mut world = World::new(store).await;
     let run = world.create_leased().await;
     let failure = Failure::retryable("later", "much later");
-    let outcome = Outcome::Fail { failure, retry_after: Some(Duration::MAX) };
+    let outcome = Outcome::Fail { failure, retry_after: Some(Duration::MAX), again: Vec::new() };
     let run = world.commit(&run, Vec::new(), Some(outcome)).await;
     let ready_at = Timestamp::from_micros(i64::MAX);
     assert_eq!(run.state, RunState::Queued { ready_at });
@@ -97,8 +126,8 @@ pub(super) async fn runs_are_filtered_and_paged(store: Any) {
     let states = vec![StateName::Waiting, StateName::Failed];
     let expected: Vec<_> =
         runs.iter().filter(|run| states.contains(&run.state.name())).map(|run| run.id).collect();
-    let filter = RunFilter { states, agent: Some(world.agent) };
-    assert_eq!(expected.len(), 4);
+    let filter = RunFilter { states, agent: Some(world.agent), ..RunFilter::default() };
+    assert_eq!(expected.len(), 6);
     assert_eq!(list(filter.clone(), None, 99).await, expected);
     assert_eq!(
         list(RunFilter { agent: None, ..filter }, Some(expected[0]), 1).await,
@@ -106,6 +135,81 @@ pub(super) async fn runs_are_filtered_and_paged(store: Any) {
     );
     let filter = RunFilter { agent: Some(other.id), ..RunFilter::default() };
     assert_eq!(list(filter, None, 99).await, []);
+}
+
+pub(super) async fn runs_are_found_by_what_they_are_part_of(store: Any) {
+    let mut world = World::new(store).await;
+    one_of_each(&mut world).await;
+    let concurrency = |key: &str| Some(Concurrency { key: key.into(), policy: Policy::Queue });
+    let parent = |run| Some(Parent { run, key: "call".parse().unwrap(), detached: false });
+    let caller = world.create().await.id;
+    let called = NewRun { parent: parent(caller), ..world.given("default") };
+    let called = world.create_of(called, true).await;
+    let both = world.given("default");
+    let both = NewRun { parent: parent(caller), concurrency: concurrency("k"), ..both };
+    let both = world.create_of(both, true).await;
+    let one = NewRun { concurrency: concurrency("k"), ..world.given("default") };
+    let one = world.create_of(one, false).await;
+    let ended = world.act(&one, |run, now| run.cancel(ann(""), now, GRACE).unwrap().unwrap()).await;
+
+    let list = async |filter: RunFilter| {
+        let page = world.store.list_runs(world.tenant, &filter, None, 99).await.unwrap();
+        page.into_iter().map(|full| full.run).collect::<Vec<_>>()
+    };
+    let newest_first = |mut runs: Vec<&Run>| {
+        runs.sort_by_key(|run| std::cmp::Reverse(run.id));
+        runs.into_iter().cloned().collect::<Vec<_>>()
+    };
+    let filter = RunFilter { parent: Some(caller), ..RunFilter::default() };
+    assert_eq!(list(filter.clone()).await, newest_first(vec![&called, &both]));
+    let of_key = RunFilter { concurrency: Some("k".into()), ..RunFilter::default() };
+    assert_eq!(list(of_key.clone()).await, newest_first(vec![&both, &ended]));
+    let alive = RunFilter { states: vec![StateName::Queued, StateName::Waiting], ..of_key.clone() };
+    assert_eq!(list(alive).await, [both.clone()]);
+    assert_eq!(list(RunFilter { concurrency: of_key.concurrency, ..filter }).await, [both]);
+}
+
+pub(super) async fn runs_are_found_by_how_they_failed(store: Any) {
+    let mut world = World::new(store).await;
+    let runs = one_of_each(&mut world).await;
+    let failed: Vec<_> =
+        runs.into_iter().filter(|run| run.state.name() == StateName::Failed).collect();
+    let list = async |filter: &RunFilter| {
+        let page = world.store.list_runs(world.tenant, filter, None, 99).await.unwrap();
+        page.into_iter().map(|full| full.run).collect::<Vec<_>>()
+    };
+    // A blocked run has the same failure, and has not failed.
+    let filter = RunFilter { failure_code: Some("http_500".into()), ..RunFilter::default() };
+    assert_eq!(list(&filter).await, failed);
+    let filter = RunFilter { agent: Some(world.agent), ..filter };
+    assert_eq!(list(&filter).await, failed);
+    let filter = RunFilter { failure_code: Some("http_503".into()), ..filter };
+    assert_eq!(list(&filter).await, []);
+}
+
+pub(super) async fn a_check_is_found_and_not_listed(store: Any) {
+    let mut world = World::new(store).await;
+    let checked = world.create().await;
+    let check = NewRun { check: Some(checked.id), ..world.given("default") };
+    let check = world.create_of(check, true).await;
+    assert_eq!(world.stored(&check).await, check);
+    let page = world.store.list_runs(world.tenant, &RunFilter::default(), None, 9).await.unwrap();
+    assert_eq!(page.iter().map(|full| full.run.id).collect::<Vec<_>>(), [checked.id]);
+}
+
+pub(super) async fn leased_runs_are_counted(store: Any) {
+    let mut world = World::new(store).await;
+    let (tenant, agent) = (world.tenant, world.agent);
+    world.create().await;
+    for _ in 0..2 {
+        world.create_leased().await;
+    }
+    let nobody = AgentId::new(world.id());
+    let count = async |of| world.store.count_running(of).await.unwrap();
+    assert_eq!(count((tenant, None)).await, 2);
+    assert_eq!(count((tenant, Some(agent))).await, 2);
+    assert_eq!(count((tenant, Some(nobody))).await, 0);
+    assert_eq!(count((TenantId::new(nobody.uuid()), None)).await, 0);
 }
 
 pub(super) async fn locking_answers_each_run_in_order(store: Any) {
@@ -207,8 +311,9 @@ pub(super) async fn other_tenants_see_nothing(store: Any) {
     assert_eq!(store.find_spec(stranger, &Digest::of("{}")).await.unwrap(), None);
     assert_eq!(store.list_agents(stranger, None, 9).await.unwrap(), []);
     let mut tx = store.begin().await.unwrap();
-    let pools = [run.pool.clone()];
-    assert_eq!(tx.lock_ready(stranger, &pools, 9).await.unwrap(), (START, vec![]));
+    let places = [(stranger, run.pool.clone())];
+    assert_eq!(tx.find_ready(&places, 9).await.unwrap(), []);
+    assert_eq!(tx.lock_ready(&[(stranger, run.id)]).await.unwrap(), (START, vec![]));
     let (_, locked) = tx.lock_runs(&[(stranger, run.id)]).await.unwrap();
     assert_eq!(locked, [Locked::Missing]);
 }

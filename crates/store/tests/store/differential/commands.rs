@@ -1,25 +1,23 @@
 //! Commands on runs: found and locked, decided by the rules, saved.
 
+mod create;
 mod decide;
-
-use std::collections::BTreeMap;
-use std::time::Duration;
+mod interrupts;
+mod messages;
 
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
-use tenure_core::run::NewRun;
 use tenure_core::{
-    AgentId, ArtifactId, Digest, LeaseId, Payload, Run, RunId, TenantId, Timestamp, Transition,
-    WorkerId,
+    ArtifactId, Digest, LeaseId, RunId, RunState, TenantId, Timestamp, Transition, WorkerId, queue,
 };
-use tenure_store::{Locked, RunKey, StoreError, Tx};
+use tenure_store::{Locked, StoreError, Tx};
 
 use super::Step;
 use super::contents::POOLS;
-use crate::world::{TTL, name};
+use crate::world::{TTL, ann, name};
 
 /// Runs that have not ended; more of them would only be slower to compare.
-const MOST_RUNS: usize = 6;
+const MOST_RUNS: usize = 9;
 
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
@@ -27,41 +25,52 @@ pub(super) async fn act(step: &mut Step<'_>) {
     let (agents, runs) = (step.agents(tenant).await, step.runs(tenant).await);
     let Some(agent) = step.pick(&agents) else { return super::registry::act(step).await };
     let alive = step.alive(tenant).await;
-    if alive.len() < 2 {
-        return create(step, tenant, agent).await;
+    if alive.len() < 4 {
+        return create::create(step, tenant, agent).await;
     }
-    match step.random.u32(..15) {
-        0..2 if alive.len() < MOST_RUNS => create(step, tenant, agent).await,
-        0..6 => lease(step, tenant).await,
-        6 => expire(step).await,
-        7 => put_artifact(step, tenant, &runs).await,
-        8 => conflict(step, tenant, &runs).await,
+    match step.random.u32(..25) {
+        0..2 if alive.len() < MOST_RUNS => create::create(step, tenant, agent).await,
+        2..4 if alive.len() < MOST_RUNS => create::fork(step, tenant, agent, &alive).await,
+        0..7 => lease(step, tenant).await,
+        7 => expire(step).await,
+        8 => put_artifact(step, tenant, &alive).await,
+        9 => conflict(step, tenant, &runs).await,
+        10..12 => interrupts::time_out(step).await,
+        12..14 => interrupts::resolve(step, tenant).await,
+        14..17 => messages::act(step).await,
         _ => decide_some(step, tenant, &alive, &runs).await,
     }
 }
 
 /// Saves, and commits, or now and then drops everything.
-async fn finish(step: &mut Step<'_>, mut tx: Box<dyn Tx>, transitions: &[Transition]) {
+async fn finish(step: &mut Step<'_>, tx: Box<dyn Tx>, transitions: &[Transition]) {
+    if step.random.u32(..10) > 0 {
+        return commit(step, tx, transitions).await;
+    }
+    let mut tx = tx;
+    tx.save(transitions).await.unwrap();
+    let runs = transitions.iter().map(|of| (of.run.tenant, of.run.id)).collect();
+    roll_back(step, tx, runs).await;
+}
+
+/// Saves and commits.
+async fn commit(step: &mut Step<'_>, mut tx: Box<dyn Tx>, transitions: &[Transition]) {
     tx.save(transitions).await.unwrap();
     step.note("save", transitions.len(), !transitions.is_empty());
-    if step.random.u32(..10) > 0 {
-        tx.commit().await.unwrap();
-        step.note("commit", (), true);
-    } else {
-        roll_back(step, tx).await;
-    }
+    tx.commit().await.unwrap();
+    step.note("commit", (), true);
 }
 
 /// What is dropped is rolled back in the background: on several connections, the next transaction
-/// may still find the rows locked.
-async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>) {
+/// may still find its runs locked, and all else that it holds.
+async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>, mut runs: Vec<(TenantId, RunId)>) {
     drop(tx);
     step.note("drop", (), true);
     for tenant in step.tenants().await {
-        let runs = step.runs(tenant).await.into_iter().map(|run| (tenant, run)).collect::<Vec<_>>();
-        while is_busy(step, &runs).await {
-            tokio::task::yield_now().await;
-        }
+        runs.extend(step.runs(tenant).await.into_iter().map(|run| (tenant, run)));
+    }
+    while is_busy(step, &runs).await {
+        tokio::task::yield_now().await;
     }
 }
 
@@ -73,46 +82,23 @@ async fn is_busy(step: &Step<'_>, runs: &[(TenantId, RunId)]) -> bool {
     locked.contains(&Locked::Busy)
 }
 
-async fn create(step: &mut Step<'_>, tenant: TenantId, agent: AgentId) {
-    let mut tx = step.store.begin().await.unwrap();
-    let now = tx.now().await.unwrap();
-    let (mut created, mut keys) = (Vec::new(), Vec::new());
-    for _ in 0..=step.random.u32(..2) {
-        let run = RunId::new(step.id());
-        let key = format!("key-{}", step.random.u32(..300));
-        keys.push(RunKey { tenant, digest: Digest::of(&key), key, run });
-        created.push(new_run(step, tenant, agent, run, now));
-    }
-    let reserved = tx.reserve_keys(&keys).await.unwrap();
-    step.note("reserve_keys", &reserved, reserved.contains(&None));
-    let mut free = reserved.iter().map(Option::is_none);
-    created.retain(|_| free.next().unwrap());
-    step.note("create", created.len(), !created.is_empty());
-    finish(step, tx, &created).await;
-}
-
-fn new_run(
-    step: &mut Step<'_>,
-    tenant: TenantId,
-    agent: AgentId,
-    id: RunId,
-    now: Timestamp,
-) -> Transition {
-    let pool = name(step.pick(&POOLS).unwrap());
-    let input = Payload::json(format!("{}", step.random.u64(..)));
-    let labels = BTreeMap::from([("n".to_owned(), format!("é{}", step.random.u8(..)))]);
-    let max_attempts = step.random.bool().then_some(2);
-    let start_after = Duration::from_millis(step.random.u64(..3) * 700);
-    let new =
-        NewRun { id, tenant, agent, version: 1, pool, input, labels, start_after, max_attempts };
-    Run::create(new, now).unwrap()
-}
-
 async fn lease(step: &mut Step<'_>, tenant: TenantId) {
-    let pools: Vec<_> = POOLS.into_iter().filter(|_| step.random.u32(..4) > 0).map(name).collect();
+    let pools = POOLS.into_iter().filter(|_| step.random.u32(..4) > 0);
+    let places: Vec<_> = pools.map(|pool| (tenant, name(pool))).collect();
     let limit = step.random.usize(..6);
     let mut tx = step.store.begin().await.unwrap();
-    let (now, runs) = tx.lock_ready(tenant, &pools, limit).await.unwrap();
+    tx.note_polls(&places).await.unwrap();
+    step.note("note_polls", (), !places.is_empty());
+    let ready = tx.find_ready(&places, limit).await.unwrap();
+    step.note("find_ready", &ready, !ready.is_empty());
+    let caps = tx.lock_caps(&queue::capped(&ready)).await.unwrap();
+    let in_order: std::collections::BTreeMap<_, _> = caps.iter().collect();
+    step.note("lock_caps", in_order, !caps.is_empty());
+    let mut chosen = queue::choose(ready, &caps, limit, 0);
+    if step.random.u32(..4) == 0 {
+        chosen.push((tenant, RunId::new(step.id())));
+    }
+    let (now, runs) = tx.lock_ready(&chosen).await.unwrap();
     step.note("lock_ready", (now, &runs), !runs.is_empty());
     let mut leased = Vec::new();
     for run in runs {
@@ -130,6 +116,9 @@ async fn expire(step: &mut Step<'_>) {
     step.note("lock_expired", (now, &runs), !runs.is_empty());
     let ended: Vec<_> = runs.iter().map(|run| run.expire(now).expect("an expired run")).collect();
     step.note("expire", ended.len(), !ended.is_empty());
+    let late = |ended: &&Transition| matches!(&ended.run.state, RunState::Failed { failure, .. } if failure.code == "deadline");
+    let late = ended.iter().filter(late).count();
+    step.note("deadline", late, late > 0);
     finish(step, tx, &ended).await;
 }
 
@@ -157,8 +146,8 @@ async fn conflict(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
     let mut tx = step.store.begin().await.unwrap();
     let (now, locked) = tx.lock_runs(&[(tenant, run)]).await.unwrap();
     let Locked::Run(run) = &locked[0] else { panic!("{locked:?}") };
-    let Ok(Some(cancel)) = run.cancel("conflict", now, TTL) else {
-        return roll_back(step, tx).await;
+    let Ok(Some(cancel)) = run.cancel(ann("conflict"), now, TTL) else {
+        return roll_back(step, tx, Vec::new()).await;
     };
     tx.save(std::slice::from_ref(&cancel)).await.unwrap();
     let error = tx.save(&[cancel]).await.unwrap_err();

@@ -1,14 +1,19 @@
 //! Everything that a store holds, read through the contract.
 
+use std::collections::HashMap;
+
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::queue::Ready;
 use tenure_core::run::InboxItem;
-use tenure_core::{Entry, Run, TenantId};
-use tenure_store::{FullRun, RunFilter, Store};
+use tenure_core::{Entry, Interrupt, RunId, TenantId, Timestamp};
+use tenure_store::{FullRun, InterruptFilter, RunFilter, Store};
 
 use crate::world::name;
 
 /// The pools that runs wait in.
 pub(super) const POOLS: [&str; 2] = ["default", "gpu"];
+/// The concurrency keys that they share.
+pub(super) const KEYS: [&str; 2] = ["k", "é"];
 
 /// Everything that a store holds, by table.
 pub(super) struct Contents {
@@ -17,9 +22,14 @@ pub(super) struct Contents {
     versions: Vec<Version>,
     aliases: Vec<Alias>,
     runs: Vec<FullRun>,
-    ready: Vec<Run>,
+    ready: Vec<Ready>,
+    turns: Vec<Option<RunId>>,
+    polls: Vec<Option<Timestamp>>,
+    running: Vec<u64>,
+    ahead: Vec<u64>,
     journal: Vec<Entry>,
     inbox: Vec<InboxItem>,
+    interrupts: Vec<Interrupt>,
     artifacts: Vec<Artifact>,
 }
 
@@ -31,13 +41,22 @@ impl Contents {
         assert_eq!(self.aliases, model.aliases, "{what}");
         assert_eq!(self.runs, model.runs, "{what}");
         assert_eq!(self.ready, model.ready, "{what}");
+        assert_eq!(self.turns, model.turns, "{what}");
+        assert_eq!(self.polls, model.polls, "{what}");
+        assert_eq!(self.running, model.running, "{what}");
+        assert_eq!(self.ahead, model.ahead, "{what}");
         assert_eq!(self.journal, model.journal, "{what}");
         assert_eq!(self.inbox, model.inbox, "{what}");
+        assert_eq!(self.interrupts, model.interrupts, "{what}");
         assert_eq!(self.artifacts, model.artifacts, "{what}");
     }
 }
 
-pub(super) async fn of(store: &dyn Store) -> Contents {
+/// What is known of a store: the revision of each run when its records were read.
+pub(super) type Seen = HashMap<(TenantId, RunId), u64>;
+
+/// What the store holds, but for the records of runs that have not changed since they were seen.
+pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
     let mut contents = Contents {
         tenants: store.list_tenants(None, 999).await.unwrap(),
         agents: Vec::new(),
@@ -45,15 +64,21 @@ pub(super) async fn of(store: &dyn Store) -> Contents {
         aliases: Vec::new(),
         runs: Vec::new(),
         ready: Vec::new(),
+        turns: Vec::new(),
+        polls: Vec::new(),
+        running: Vec::new(),
+        ahead: Vec::new(),
         journal: Vec::new(),
         inbox: Vec::new(),
+        interrupts: Vec::new(),
         artifacts: Vec::new(),
     };
     for tenant in contents.tenants.iter().map(|tenant| tenant.id).collect::<Vec<_>>() {
         contents.add_agents(store, tenant).await;
-        contents.add_runs(store, tenant).await;
+        contents.add_runs(store, tenant, seen).await;
+        contents.add_interrupts(store, tenant).await;
+        contents.add_queue(store, tenant).await;
     }
-    contents.add_ready(store).await;
     contents
 }
 
@@ -66,26 +91,46 @@ impl Contents {
         }
     }
 
-    async fn add_runs(&mut self, store: &dyn Store, tenant: TenantId) {
+    async fn add_runs(&mut self, store: &dyn Store, tenant: TenantId, seen: &mut Seen) {
         for run in store.list_runs(tenant, &RunFilter::default(), None, 999).await.unwrap() {
-            let id = run.run.id;
-            self.runs.extend(store.find_run(tenant, id).await.unwrap());
-            self.journal.extend(store.read_journal(tenant, id, 0, 999, usize::MAX).await.unwrap());
-            self.inbox.extend(store.read_inbox(tenant, id, 0, 999).await.unwrap());
-            for row in store.list_artifacts(tenant, id).await.unwrap() {
-                let found = store.find_artifact(tenant, id, &row.artifact.name).await.unwrap();
-                self.artifacts.extend(found);
+            let (id, revision) = (run.run.id, run.run.revision);
+            // Most have ended, and those have no place.
+            if run.run.ready_at().is_some() {
+                self.ahead.push(store.count_ahead(tenant, id, 3).await.unwrap());
+            }
+            self.runs.push(run);
+            if seen.insert((tenant, id), revision) != Some(revision) {
+                self.add_records(store, tenant, id).await;
             }
         }
     }
 
-    /// The queue has no list: it is locked and let go.
-    async fn add_ready(&mut self, store: &dyn Store) {
-        let pools = POOLS.map(name);
-        let mut tx = store.begin().await.unwrap();
-        for tenant in &self.tenants {
-            self.ready.extend(tx.lock_ready(tenant.id, &pools, 999).await.unwrap().1);
+    async fn add_records(&mut self, store: &dyn Store, tenant: TenantId, run: RunId) {
+        self.runs.extend(store.find_run(tenant, run).await.unwrap());
+        self.journal.extend(store.read_journal(tenant, run, 0, 999, usize::MAX).await.unwrap());
+        self.inbox.extend(store.read_inbox(tenant, run, 0, 999).await.unwrap());
+        for row in store.list_artifacts(tenant, run).await.unwrap() {
+            let found = store.find_artifact(tenant, run, &row.artifact.name).await.unwrap();
+            self.artifacts.extend(found);
         }
+    }
+
+    async fn add_interrupts(&mut self, store: &dyn Store, tenant: TenantId) {
+        let all = InterruptFilter { all: true, ..InterruptFilter::default() };
+        self.interrupts.extend(store.list_interrupts(tenant, &all, None, 999).await.unwrap());
+    }
+
+    async fn add_queue(&mut self, store: &dyn Store, tenant: TenantId) {
+        let places = POOLS.map(|pool| (tenant, name(pool)));
+        let mut tx = store.begin().await.unwrap();
+        self.ready.extend(tx.find_ready(&places, 999).await.unwrap());
         tx.commit().await.unwrap();
+        for (_, pool) in &places {
+            self.polls.push(store.polled_at(tenant, pool).await.unwrap());
+        }
+        for key in KEYS {
+            self.turns.push(store.find_turn(tenant, key).await.unwrap());
+        }
+        self.running.push(store.count_running((tenant, None)).await.unwrap());
     }
 }

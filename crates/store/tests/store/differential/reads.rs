@@ -3,28 +3,29 @@
 use std::time::Duration;
 
 use tenure_core::{Digest, RunId, StateName, TenantId};
-use tenure_store::{Hint, RunFilter};
+use tenure_store::{Hint, InterruptFilter, RunFilter};
 
 use super::Step;
+use super::contents::KEYS;
 use super::registry::NAMES;
 use crate::world::name;
 
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
     let Some(tenant) = step.pick(&tenants) else { return };
-    match step.random.u32(..5) {
-        0 => move_clock(step).await,
-        1 => read_tenants(step).await,
-        2 => read_agents(step, tenant).await,
-        3 => list_runs(step, tenant).await,
+    match step.random.u32(..6) {
+        0 => read_tenants(step).await,
+        1 => read_agents(step, tenant).await,
+        2 => list_runs(step, tenant).await,
+        3 => list_interrupts(step, tenant).await,
         _ => read_run(step, tenant).await,
     }
 }
 
-async fn move_clock(step: &mut Step<'_>) {
+pub(super) async fn move_clock(step: &mut Step<'_>) {
     let now = step.store.now().await.unwrap();
     step.note("now", now, true);
-    let later = now + Duration::from_micros(step.random.u64(..60_000_000));
+    let later = now + Duration::from_micros(step.random.u64(..40_000_000));
     step.store.set_clock(Some(later)).await.unwrap();
     step.note("set_clock", later, true);
     let mut tx = step.store.begin().await.unwrap();
@@ -76,24 +77,68 @@ async fn read_agents(step: &mut Step<'_>, tenant: TenantId) {
 }
 
 async fn list_runs(step: &mut Step<'_>, tenant: TenantId) {
-    let agents = step.agents(tenant).await;
+    let (agents, runs) = (step.agents(tenant).await, step.runs(tenant).await);
     let mut filter = RunFilter::default();
     if step.random.bool() {
         filter.agent = step.pick(&agents);
     }
     filter.states = StateName::ALL.into_iter().filter(|_| step.random.u32(..3) == 0).collect();
+    match step.random.u32(..6) {
+        0 => filter.failure_code = Some("http_503".into()),
+        1 => filter.concurrency = step.pick(&KEYS).map(str::to_owned),
+        2 => filter.parent = step.pick(&runs),
+        _ => {}
+    }
     let before = step.random.bool().then(|| RunId::new(step.id()));
     let limit = step.random.usize(..6);
     let page = step.store.list_runs(tenant, &filter, before, limit).await.unwrap();
     step.note("list_runs", &page, !page.is_empty());
 }
 
+async fn list_interrupts(step: &mut Step<'_>, tenant: TenantId) {
+    let store = step.store;
+    let (agents, runs) = (step.agents(tenant).await, step.runs(tenant).await);
+    let mut filter = InterruptFilter { all: step.random.bool(), ..InterruptFilter::default() };
+    match step.random.u32(..8) {
+        0 => filter.agent = step.pick(&agents),
+        1 => filter.run = step.pick(&runs),
+        2 => filter.assignee = Some("editors".into()),
+        3 => filter.opened_before = Some(store.now().await.unwrap()),
+        _ => {}
+    }
+    let page = store.list_interrupts(tenant, &filter, None, 99).await.unwrap();
+    step.note("list_interrupts", &page, !page.is_empty());
+    let Some(one) = step.pick(&page) else { return };
+    let limit = step.random.usize(..4);
+    let after = Some((one.opened_at, one.id));
+    let page = store.list_interrupts(tenant, &filter, after, limit).await.unwrap();
+    step.note("list_interrupts", &page, true);
+    let found = store.find_interrupt(tenant, one.id).await.unwrap();
+    step.note("find_interrupt", &found, found.is_some());
+}
+
+async fn read_queue(step: &mut Step<'_>, tenant: TenantId, run: RunId) {
+    let store = step.store;
+    let agents = step.agents(tenant).await;
+    let of = (tenant, step.pick(&agents).filter(|_| step.random.bool()));
+    let running = store.count_running(of).await.unwrap();
+    step.note("count_running", running, running > 0);
+    let limit = step.random.usize(..3);
+    let ahead = store.count_ahead(tenant, run, limit).await.unwrap();
+    step.note("count_ahead", ahead, ahead > 0);
+    let polled_at = store.polled_at(tenant, &name("default")).await.unwrap();
+    step.note("polled_at", polled_at, polled_at.is_some());
+    let turn = store.find_turn(tenant, step.pick(&KEYS).unwrap()).await.unwrap();
+    step.note("find_turn", turn, turn.is_some());
+}
+
 async fn read_run(step: &mut Step<'_>, tenant: TenantId) {
     let store = step.store;
-    let runs = step.runs(tenant).await;
-    let Some(run) = step.pick(&runs) else { return };
+    let (alive, runs) = (step.alive(tenant).await, step.runs(tenant).await);
+    let Some(run) = step.pick(if alive.is_empty() { &runs } else { &alive }) else { return };
     let found = store.find_run(tenant, run).await.unwrap();
     step.note("find_run", &found, found.is_some());
+    read_queue(step, tenant, run).await;
     let (after, limit) = (step.random.u64(..3), step.random.usize(..4));
     let bytes = step.random.usize(..40);
     let page = store.read_journal(tenant, run, after, limit, bytes).await.unwrap();

@@ -13,9 +13,10 @@ pub(super) async fn act(step: &mut Step<'_>) {
     match step.pick(&tenants) {
         Some(_) if tenants.len() < 2 && step.random.bool() => insert_tenant(step).await,
         None => insert_tenant(step).await,
-        Some(tenant) => match step.random.u32(..3) {
+        Some(tenant) => match step.random.u32(..4) {
             0 => insert_agent(step, tenant).await,
             1 => publish(step, tenant).await,
+            2 => set_cap(step, tenant).await,
             _ => set_alias(step, tenant).await,
         },
     }
@@ -58,6 +59,17 @@ async fn publish(step: &mut Step<'_>, tenant: TenantId) {
         step.note("insert_version", new.number, true);
     }
     tx.commit().await.unwrap();
+}
+
+/// Seldom a low one: where hardly anything runs, hardly anything happens.
+async fn set_cap(step: &mut Step<'_>, tenant: TenantId) {
+    let agents = step.agents(tenant).await;
+    let agent = step.pick(&agents).filter(|_| step.random.u32(..3) > 0);
+    let limit = step.random.bool().then(|| step.random.u32(1..9));
+    let mut tx = step.store.begin().await.unwrap();
+    let set = tx.set_cap((tenant, agent), limit).await.unwrap();
+    tx.commit().await.unwrap();
+    step.note("set_cap", set, set && limit.is_some());
 }
 
 async fn set_alias(step: &mut Step<'_>, tenant: TenantId) {

@@ -44,7 +44,10 @@ impl ControlPlane {
     pub(super) fn beat(&mut self, world: &mut World, caller: Caller) {
         let Some(beat) = self.beats.get_mut(&caller) else { return };
         let reply = if world.reaches_database(self.me.node) {
-            let news = extend(world, &beat.leases);
+            let Some(news) = extend(world, &beat.leases) else {
+                let pause = world.dice.millis(2, 20);
+                return world.alarm(self.me, pause, Alarm::Beat(caller));
+            };
             if news.is_empty() && world.now < beat.until {
                 if !std::mem::replace(&mut beat.held, true) {
                     let left = beat.until.saturating_sub(world.now);
@@ -67,21 +70,22 @@ impl ControlPlane {
     }
 }
 
-/// Extends the leases in one transaction. A row that is busy is passed over: the next beat is due
-/// long before its lease is.
-fn extend(world: &mut World, leases: &[Held]) -> Vec<News> {
+/// Extends the leases in one transaction. Nothing if a row is busy: then it is done once more, because
+/// what is not extended must not be answered like what is.
+fn extend(world: &mut World, leases: &[Held]) -> Option<Vec<News>> {
     let now = world.store.clock(world.now);
     let mut decided = Vec::new();
     let mut news = Vec::new();
+    let mut busy = false;
     for held in leases {
         if world.dice.chance(world.plan.weather.busy) {
-            world.oracle.passed_over(held.lease);
+            busy = true;
             continue;
         }
         let run = world.store.run(held.run).cloned();
         let beaten = run.map(|run| (run.beat(held.lease, now, limits::LEASE_TTL), run));
         if let Some((Ok(transition), run)) = beaten {
-            let cancel = run.cancel.is_some();
+            let cancel = run.cancel_asked().is_some();
             if run.inbox > held.inbox || (cancel && !held.cancel) {
                 news.push(News { lease: held.lease, lost: false, cancel, inbox: run.inbox });
             }
@@ -92,5 +96,5 @@ fn extend(world: &mut World, leases: &[Held]) -> Vec<News> {
         }
     }
     world.save(&decided);
-    news
+    (!busy).then_some(news)
 }

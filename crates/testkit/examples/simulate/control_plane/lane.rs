@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use std::mem;
 use std::sync::Arc;
 
-use tenure_core::run::{self, Committed, NewRun};
+use tenure_core::run::{self, Committed, NewRun, RetryPolicy, Topic};
 use tenure_core::{
-    AgentId, Effect, Error, LeaseId, Payload, Result, Run, RunId, TenantId, Timestamp, Transition,
-    limits,
+    AgentId, Effect, Error, LeaseId, Payload, Result, Run, RunId, Steering, TenantId, Timestamp,
+    Transition, limits,
 };
 use uuid::Uuid;
 
@@ -113,15 +113,17 @@ impl Batch {
             Request::Signal { run, source, name, payload } => {
                 let known = self.has_received(world, *run, source);
                 self.change(world, *run, By::Client, |run, now| {
-                    let deliver =
-                        || run.deliver(source.clone(), name.clone(), payload.clone(), now);
+                    let (source, topic) = (source.clone(), Topic::Signal(name.clone()));
+                    let deliver = || run.deliver(source, topic, Ok(payload.clone()), now);
                     if known { Ok(None) } else { deliver().map(Some) }
                 })
             }
             Request::Cancel { run } => self.change(world, *run, By::Client, |run, now| {
-                run.cancel("the client asked for it", now, limits::CANCEL_GRACE)
+                run.cancel(Steering::default(), now, limits::CANCEL_GRACE)
             }),
-            Request::Retry { run } => self.change(world, *run, By::Client, Run::retry),
+            Request::Retry { run } => {
+                self.change(world, *run, By::Client, |run, now| run.retry(Steering::default(), now))
+            }
             Request::Commit(commit) => self.commit_of(world, commit),
             _ => Err(Error::internal("that is no command")),
         }
@@ -133,7 +135,7 @@ impl Batch {
         if let Some(first) = first.filter(|_| !world.plan.lacks(Guard::Key)) {
             return self.change(world, first, By::Client, |_, _| Ok(None));
         }
-        let created = Run::create(new_run(RunId::new(world.new_id())), self.now)?;
+        let created = Run::create(new_run(RunId::new(world.new_id())), true, self.now)?;
         self.keys.insert(key.to_owned(), (created.run.id, script.clone()));
         Ok(self.keep(By::Create(key.to_owned()), None, created))
     }
@@ -228,5 +230,13 @@ fn new_run(id: RunId) -> NewRun {
         labels: BTreeMap::new(),
         start_after: std::time::Duration::ZERO,
         max_attempts: None,
+        retry: RetryPolicy::default(),
+        priority: 0,
+        timeout: None,
+        concurrency: None,
+        parent: None,
+        depth: 0,
+        entries: 0,
+        check: None,
     }
 }

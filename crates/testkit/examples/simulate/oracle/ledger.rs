@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::run::{InboxItem, Outcome, WaitReason};
+use tenure_core::run::{InboxItem, Outcome, Topic, WaitReason};
 use tenure_core::{
     Effect, Entry, EntryKind, EntryStatus, Key, LeaseId, Record, Run, RunState, Timestamp, limits,
 };
@@ -42,7 +42,7 @@ pub(super) struct Owner {
     /// Whether a heartbeat was acknowledged, so that the worker knows how long it may go on.
     pub(super) acknowledged: bool,
     /// Whether something else than time can have shortened the lease without the worker's knowing:
-    /// the clock was set, or a heartbeat passed it over.
+    /// the clock was set.
     pub(super) doubtful: bool,
 }
 
@@ -98,6 +98,10 @@ impl Ledger {
                 }
                 Effect::Receive(item) => self.receive(item)?,
                 Effect::Open { .. }
+                | Effect::OpenInterrupt(_)
+                | Effect::EndInterrupt { .. }
+                | Effect::CloseInterrupts { .. }
+                | Effect::Post { .. }
                 | Effect::Enqueue { .. }
                 | Effect::Dequeue
                 | Effect::WakeOwner(_)
@@ -130,7 +134,7 @@ impl Ledger {
             }
             By::Sweep => {
                 let up = self.owner.as_ref().is_some_and(|owner| owner.until < now);
-                let forced = row.cancel.as_ref().is_some_and(|cancel| cancel.force_at <= now);
+                let forced = row.cancel_asked().is_some_and(|(_, force_at)| force_at <= now);
                 must(up || forced, DB_TIME, || {
                     format!("its lease was taken away at {now}, before its time was up")
                 })
@@ -141,18 +145,23 @@ impl Ledger {
 
     fn check_entry(&self, entry: &Entry, decided: &Decided) -> Result<(), Broken> {
         let (seq, key) = (entry.seq, &entry.record.key);
+        must(seq == self.entries.len() as u64 + 1, NO_GAP, || {
+            format!("entry {seq} follows {} entries", self.entries.len())
+        })?;
+        must(self.entries.iter().all(|old| old.record.key != *key), FIRST_WINS, || {
+            format!("`{key}` was recorded twice")
+        })?;
+        if key.is_reserved() {
+            let state = decided.transition.run.state.name();
+            let owned = decided.transition.run.lease_held().is_some();
+            return must(!owned, ONE_WRITER, || format!("`{key}` was written while {state}"));
+        }
         let (Some(owner), By::Commit(commit)) = (&self.owner, &decided.by) else {
             let what = format!("entry {seq} was not written by a worker");
             return Err(Broken(ONE_WRITER, what));
         };
         must(entry.epoch == owner.epoch, ONE_WRITER, || {
             format!("entry {seq} has epoch {}, its lease has {}", entry.epoch, owner.epoch)
-        })?;
-        must(seq == self.entries.len() as u64 + 1, NO_GAP, || {
-            format!("entry {seq} follows {} entries", self.entries.len())
-        })?;
-        must(self.entries.iter().all(|old| old.record.key != *key), FIRST_WINS, || {
-            format!("`{key}` was recorded twice")
         })?;
         must(seq >= commit.expected_seq, FIRST_WINS, || {
             format!("entry {seq} was written for a later place")
@@ -168,9 +177,10 @@ impl Ledger {
         let Some(name) = signal(&record.key) else { return Ok(()) };
         let taken = |entry: &&Entry| signal(&entry.record.key) == Some(name);
         let taken = self.entries.iter().filter(taken).count();
-        let mut sent = self.inbox.iter().filter(|item| item.name.as_str() == name);
-        let payload = sent.nth(taken).map(|item| EntryStatus::Succeeded(item.payload.clone()));
-        must(payload.as_ref() == Some(&record.status), SIGNALS, || {
+        let mut sent = self.inbox.iter().filter(|item| signal_of(item) == Some(name));
+        let brought = sent.nth(taken).map(|item| &item.result);
+        let expected = brought.and_then(|result| result.clone().ok()).map(EntryStatus::Succeeded);
+        must(expected.as_ref() == Some(&record.status), SIGNALS, || {
             format!("`{}` took another signal than number {} of its name", record.key, taken + 1)
         })
     }
@@ -190,7 +200,7 @@ impl Ledger {
     fn check_rest(&self, decided: &Decided) -> Result<(), Broken> {
         let state = &decided.transition.run.state;
         let rests = matches!(state, RunState::Queued { .. } | RunState::Waiting { .. });
-        must(!(rests && self.row.cancel.is_some()), FINAL, || {
+        must(!(rests && self.row.cancel_asked().is_some()), FINAL, || {
             format!("it was asked to be cancelled and is {}", state.name())
         })?;
         let (RunState::Waiting { reason: WaitReason::Inbox { .. } }, By::Commit(commit)) =
@@ -244,6 +254,14 @@ impl Ledger {
         must({ executions }.any(by), ONE_WRITER, || {
             format!("`{}` was recorded with a result that its lease did not produce", record.key)
         })
+    }
+}
+
+/// The signal that an item of the inbox is.
+fn signal_of(item: &InboxItem) -> Option<&str> {
+    match &item.topic {
+        Topic::Signal(name) => Some(name.as_str()),
+        Topic::Wait(_) => None,
     }
 }
 

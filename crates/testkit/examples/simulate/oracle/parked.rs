@@ -15,7 +15,9 @@ use crate::script::Script;
 impl Oracle {
     /// A run is saved: if it is parked, nothing must be left for it to do.
     pub(crate) fn rests(&mut self, now: Duration, run: &Run, script: &Script) {
-        let RunState::Waiting { reason: WaitReason::Inbox { until } } = &run.state else { return };
+        let RunState::Waiting { reason: WaitReason::Inbox { until, .. } } = &run.state else {
+            return;
+        };
         let Some(ledger) = self.ledgers.get(&run.id) else { return };
         let over = |key: &Key, length| {
             let passed = ledger.passed(now, self.forward, key);
@@ -36,7 +38,7 @@ impl Oracle {
 fn code(ledger: &Ledger, script: &Script) -> tenure_core::Result<(Code, Vec<Want>)> {
     let mut code = Code::new(script, ledger.entries.iter().cloned())?;
     let mut wants = code.go_on()?;
-    wants.extend(code.receive(ledger.inbox.clone())?);
+    wants.extend(code.receive(ledger.inbox.clone()));
     Ok((code, wants))
 }
 

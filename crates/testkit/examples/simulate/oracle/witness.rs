@@ -32,7 +32,7 @@ impl Oracle {
     /// A client was told that a run is being cancelled, or has ended.
     pub(crate) fn told_cancelled(&mut self, run: RunId) {
         let row = self.ledgers.get(&run).map(|ledger| &ledger.row);
-        let there = row.is_some_and(|row| row.cancel.is_some() || row.state.is_terminal());
+        let there = row.is_some_and(|row| row.cancel_asked().is_some() || row.state.is_terminal());
         let what = || "a cancel was acknowledged and forgotten".to_owned();
         let found = must(there, ACKNOWLEDGED, what);
         self.conclude(run, found);

@@ -66,8 +66,9 @@ impl Worker {
         let Some(leased) = self.runs.get_mut(&lease) else { return };
         if leased.changes == changes && leased.outcome.is_none() && leased.may_park(world) {
             let inbox = leased.code.as_ref().map_or(0, code::Code::received);
+            let on = leased.code.as_ref().map_or(Vec::new(), code::Code::waits);
             let wake_after = leased.next_alarm(world);
-            leased.outcome = Some(Outcome::Suspend { inbox, wake_after });
+            leased.outcome = Some(Outcome::Suspend { inbox, wake_after, on });
             self.commit(world, lease);
         }
     }
@@ -92,10 +93,8 @@ impl Worker {
         let read = items.last().map_or(0, |last| last.number);
         leased.hear(read + u64::from(more), false);
         if let (None, Some(code)) = (&leased.outcome, &mut leased.code) {
-            match code.receive(items) {
-                Ok(wants) => leased.want(world, wants),
-                Err(error) => world.oracle.stuck(leased.run.id, &error),
-            }
+            let wants = code.receive(items);
+            leased.want(world, wants);
         }
         self.go_on(world, lease);
     }
@@ -184,9 +183,10 @@ impl Leased {
     fn outcome_of(&self, output: tenure_core::Payload) -> Outcome {
         let failure = Failure::permanent("as_written", "the script says so");
         match self.script.end {
-            End::Fail => Outcome::Fail { failure, retry_after: None },
+            End::Fail => Outcome::Fail { failure, retry_after: None, again: Vec::new() },
             End::SucceedAfter(attempts) if self.run.attempts < attempts => {
-                Outcome::Fail { failure, retry_after: Some(Duration::from_secs(1)) }
+                let (retry_after, again) = (Some(Duration::from_secs(1)), Vec::new());
+                Outcome::Fail { failure, retry_after, again }
             }
             End::Succeed | End::SucceedAfter(_) => Outcome::Succeed(output),
         }

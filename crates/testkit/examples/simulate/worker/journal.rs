@@ -47,7 +47,7 @@ impl Worker {
                     return self.drop_run(world, lease);
                 }
                 leased.next_seq = run.next_seq;
-                leased.hear(run.inbox, run.cancel.is_some());
+                leased.hear(run.inbox, run.cancel_asked().is_some());
                 leased.recorded(world, fibers);
                 self.go_on(world, lease);
             }

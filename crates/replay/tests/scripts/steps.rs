@@ -1,66 +1,6 @@
-//! Scripts: a history, what the code asks for, and the answers that it must get.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
+//! Steps: recorded, executed, mismatched, given by somebody.
 
-use std::time::Duration;
-
-use tenure_core::run::InboxItem;
-use tenure_core::{
-    Digest, Entry, EntryKind, EntryStatus, Failure, Key, Name, Payload, Record, Scope, Timestamp,
-};
-use tenure_replay::{Answer, Asleep, Command, Engine, Finished};
-
-fn value(text: &str) -> EntryStatus {
-    EntryStatus::Succeeded(Payload::json(text.to_owned()))
-}
-
-fn record(key: &str, text: &str) -> Record {
-    Record {
-        key: key.parse().unwrap(),
-        kind: EntryKind::Step,
-        status: value(text),
-        input: None,
-        attempt: 1,
-        duration: Duration::ZERO,
-        usage: None,
-    }
-}
-
-fn entry(seq: u64, record: Record) -> Entry {
-    Entry { seq, epoch: 1, at: Timestamp::default(), record }
-}
-
-fn history(records: impl IntoIterator<Item = Record>) -> Vec<Entry> {
-    (1..).zip(records).map(|(seq, record)| entry(seq, record)).collect()
-}
-
-fn step(engine: &mut Engine, scope: &Scope, name: &str) -> Answer {
-    step_of(engine, scope, name, EntryKind::Step, None)
-}
-
-fn step_of(
-    engine: &mut Engine,
-    scope: &Scope,
-    name: &str,
-    kind: EntryKind,
-    input: Option<&str>,
-) -> Answer {
-    let input = input.map(Digest::of);
-    engine.step(&Command { scope, name, kind, input }).unwrap()
-}
-
-fn finish(engine: &mut Engine, key: &str, text: &str) -> Record {
-    let finished =
-        Finished { status: value(text), attempt: 1, duration: Duration::ZERO, usage: None };
-    engine.finish(&key.parse().unwrap(), finished).unwrap()
-}
-
-fn execute(key: &str) -> Answer {
-    Answer::Execute(key.parse().unwrap())
-}
-
-fn recorded(text: &str) -> Answer {
-    Answer::Recorded(value(text))
-}
+use super::*;
 
 #[test]
 fn a_new_run_executes_and_its_replay_does_not() {
@@ -183,7 +123,49 @@ fn a_changed_kind_is_a_mismatch() {
 fn a_journal_with_a_gap_or_a_key_twice_is_refused() {
     let gap = vec![entry(1, record("a", "1")), entry(3, record("b", "2"))];
     assert!(Engine::new(gap).is_err());
-    assert!(Engine::new(history([record("a", "1"), record("a", "1")])).is_err());
+    let started = opened("a", EntryKind::Step, Opening::Started);
+    let other = Record { input: Some(Digest::of("other")), ..record("a", "1") };
+    for twice in [
+        vec![record("a", "1"), record("a", "1")],
+        vec![failed("a", "x"), record("a", "1")],
+        vec![record("a", "1"), opened("a", EntryKind::Step, Opening::Again)],
+        vec![record("a", "1"), started.clone()],
+        vec![started.clone(), opened("a", EntryKind::Step, Opening::Again)],
+        vec![started, other],
+        vec![patched("a", "1"), record("a", "2")],
+    ] {
+        assert!(Engine::new(history(twice.clone())).is_err(), "{twice:?}");
+    }
+}
+
+#[test]
+fn what_the_system_wrote_is_passed_over() {
+    let steered = |text: &str| {
+        let status = EntryStatus::Steered(Steering::new("ann", "it is late"));
+        Record { status, kind: EntryKind::Steering, ..record(text, "") }
+    };
+    let journal = [steered("tenure:pause#1"), steered("tenure:resume#2"), record("a", "1")];
+    let mut engine = Engine::new(history(journal)).unwrap();
+    assert_eq!(step(&mut engine, &Scope::root(), "a"), recorded("1"));
+    assert_eq!(engine.unused(), 0);
+}
+
+#[test]
+fn what_somebody_gave_a_step_is_its_result_whatever_it_is_given() {
+    let charge = Record { input: Some(Digest::of("10 EUR")), ..record("charge", "1") };
+    for before in [vec![], vec![charge], vec![failed("charge", "x")]] {
+        let journal = before.into_iter().chain([patched("charge", "7")]);
+        let mut engine = Engine::new(history(journal)).unwrap();
+        let root = Scope::root();
+        let answer = step_of(&mut engine, &root, "charge", EntryKind::Tool, Some("99 EUR"));
+        assert_eq!(answer, recorded("7"));
+    }
+}
+
+#[test]
+fn the_last_patch_counts() {
+    let mut engine = Engine::new(history([patched("a", "1"), patched("a", "2")])).unwrap();
+    assert_eq!(step(&mut engine, &Scope::root(), "a"), recorded("2"));
 }
 
 #[test]
@@ -193,94 +175,19 @@ fn a_step_is_finished_once() {
     finish(&mut engine, "a", "1");
     let finished =
         Finished { status: value("2"), attempt: 1, duration: Duration::ZERO, usage: None };
-    assert!(engine.finish(&"a".parse().unwrap(), finished).is_err());
+    assert!(engine.finish(&key("a"), finished).is_err());
 }
 
 #[test]
 fn names_that_break_the_grammar_are_refused() {
     let mut engine = Engine::new([]).unwrap();
     let scope = Scope::root();
-    for name in ["", "a b", "a/b", "a#1"] {
+    for name in ["", "a b", "a/b", "a#1", "tenure:cancel", "doubt:a"] {
         let command = Command { scope: &scope, name, kind: EntryKind::Step, input: None };
         assert!(engine.step(&command).is_err(), "{name}");
     }
     assert!(engine.scope(&scope, "turn/3").is_ok());
     assert!(engine.scope(&scope, "turn//3").is_err());
-}
-
-fn item(number: u64, name: &Name, text: &str) -> InboxItem {
-    InboxItem {
-        number,
-        source: format!("s{number}"),
-        name: name.clone(),
-        payload: Payload::json(text.to_owned()),
-        at: Timestamp::default(),
-    }
-}
-
-#[test]
-fn a_wait_suspends_until_its_signal_arrives_and_takes_signals_in_order() {
-    let (root, go): (Scope, Name) = (Scope::root(), "go".parse().unwrap());
-    let key: Key = "signal:go".parse().unwrap();
-    let mut engine = Engine::new([]).unwrap();
-    assert_eq!(engine.wait(&root, &go).unwrap(), Answer::Suspend(key.clone()));
-    assert!(engine.is_parked());
-    engine.receive([item(1, &"other".parse().unwrap(), "0")]);
-    assert_eq!(engine.poll_wait(&key, &go), Answer::Suspend(key.clone()));
-    engine.receive([item(2, &go, "1"), item(3, &go, "2")]);
-    let Answer::Arrived(first) = engine.poll_wait(&key, &go) else { panic!("it has arrived") };
-    assert_eq!(first.status, value("1"));
-    assert!(!engine.is_parked());
-
-    // After a crash the journal says that one was taken; the inbox is read again from its start.
-    let mut replay = Engine::new(history([first])).unwrap();
-    replay.receive([item(1, &"other".parse().unwrap(), "0"), item(2, &go, "1"), item(3, &go, "2")]);
-    assert_eq!(replay.wait(&root, &go).unwrap(), recorded("1"));
-    let Answer::Arrived(second) = replay.wait(&root, &go).unwrap() else { panic!("it is here") };
-    assert_eq!((second.key.as_str(), second.status), ("signal:go#1", value("2")));
-    assert_eq!(replay.received(), 3);
-}
-
-#[test]
-fn a_run_is_not_parked_while_a_sibling_is_in_flight() {
-    let (root, go): (Scope, Name) = (Scope::root(), "go".parse().unwrap());
-    let mut engine = Engine::new([]).unwrap();
-    assert_eq!(step(&mut engine, &root, "tool"), execute("tool"));
-    assert!(matches!(engine.wait(&root, &go).unwrap(), Answer::Suspend(_)));
-    assert!(!engine.is_parked());
-    finish(&mut engine, "tool", "1");
-    assert!(engine.is_parked());
-}
-
-#[test]
-fn a_sleep_goes_on_from_when_it_began() {
-    let root = Scope::root();
-    let key: Key = "sleep".parse().unwrap();
-    let mut engine = Engine::new([]).unwrap();
-    assert_eq!(engine.sleep(&root).unwrap(), Asleep::Begin(key.clone()));
-    assert!(!engine.is_parked(), "it is not recorded yet");
-    let begun = finish(&mut engine, "sleep", "60000");
-    engine.wait_on(key.clone());
-    assert!(engine.is_parked());
-
-    let at = Timestamp::from_micros(7);
-    let mut replay = Engine::new([Entry { at, ..entry(1, begun) }]).unwrap();
-    assert_eq!(replay.sleep(&root).unwrap(), Asleep::Since(key, at));
-    assert_eq!(replay.sleep(&root).unwrap(), Asleep::Begin("sleep#1".parse().unwrap()));
-    let mut other = Engine::new(history([record("sleep", "1")])).unwrap();
-    assert!(matches!(other.sleep(&root).unwrap(), Asleep::Mismatch(_)), "a step of that name");
-}
-
-#[test]
-fn what_the_code_let_go_of_keeps_nothing_from_parking() {
-    let (root, go): (Scope, Name) = (Scope::root(), "go".parse().unwrap());
-    let mut engine = Engine::new([]).unwrap();
-    assert_eq!(step(&mut engine, &root, "slow"), execute("slow"));
-    assert!(matches!(engine.wait(&root, &go).unwrap(), Answer::Suspend(_)));
-    engine.abandon(&"slow".parse().unwrap());
-    assert!(engine.is_parked());
-    engine.abandon(&"signal:go".parse().unwrap());
-    assert!(!engine.is_parked());
 }
 
 #[test]

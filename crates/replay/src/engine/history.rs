@@ -1,0 +1,174 @@
+//! What a journal says, key by key: where each step and wait stands after all of its entries.
+
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use tenure_core::{Entry, EntryKind, EntryStatus, Error, Key, Opening, Record, Result, Timestamp};
+
+use super::{SIGNAL, step_name};
+use crate::mismatch::{Mismatch, Side};
+
+/// What the journal has and the code has not asked for yet.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    recorded: HashMap<Key, Recorded>,
+    /// How many signals the journal says were taken from this run's inbox, by the name of the wait.
+    taken: HashMap<String, u64>,
+    /// Waits that have their result, or were given one.
+    closed: HashSet<Key>,
+}
+
+/// Where one key stands.
+#[derive(Debug)]
+pub(super) struct Recorded {
+    /// The place of its last entry…
+    pub(super) seq: u64,
+    /// …and when that was committed.
+    pub(super) at: Timestamp,
+    pub(super) state: State,
+    /// What was asked for. `None` if that does not matter: somebody gave it a result, whatever is
+    /// asked; or what was tried does not count.
+    pub(super) side: Option<Side>,
+}
+
+/// What the entries under a key come to.
+#[derive(Debug)]
+pub(super) enum State {
+    /// It has this result.
+    Ended(EntryStatus),
+    /// It was opened and has no result.
+    Open,
+    /// It failed and is to be executed again, after a pause since the entry.
+    Again {
+        /// The attempt that is next.
+        attempt: u32,
+        pause: Duration,
+    },
+}
+
+impl History {
+    /// Reads a journal. One whose `seq` are not 1..n, or that has two results that count under one
+    /// key, was not read whole or is damaged.
+    pub(super) fn read(journal: impl IntoIterator<Item = Entry>) -> Result<Self> {
+        let mut history = Self::default();
+        for (place, entry) in journal.into_iter().enumerate() {
+            if entry.seq != place as u64 + 1 {
+                let (seq, place) = (entry.seq, place + 1);
+                return Err(Error::internal(format!("entry {seq} stands in place {place}")));
+            }
+            // The system's own entries are for people.
+            if !entry.record.key.is_reserved() {
+                history.remember(entry)?;
+            }
+        }
+        Ok(history)
+    }
+
+    fn remember(&mut self, entry: Entry) -> Result<()> {
+        let Entry { seq, epoch, at, record } = entry;
+        let key = record.key.clone();
+        // Nobody owned the run when its journal was copied: that took signals of another run.
+        if epoch > 0 && takes_signal(&record) {
+            *self.taken.entry(step_name(&key).to_owned()).or_default() += 1;
+        }
+        let before = self.recorded.get(&key);
+        let was_open = before.is_some_and(|before| matches!(before.state, State::Open));
+        let given = record.kind == EntryKind::Steering;
+        let side = Side { kind: record.kind, input: record.input };
+        let state = if given {
+            State::Ended(record.status)
+        } else {
+            follow(before, &side, record).ok_or_else(|| twice(&key))?
+        };
+        if given || (was_open && matches!(state, State::Ended(_))) {
+            self.closed.insert(key.clone());
+        }
+        let counts = !given && !matches!(state, State::Again { .. });
+        self.recorded.insert(key, Recorded { seq, at, state, side: counts.then_some(side) });
+        Ok(())
+    }
+
+    /// What the journal has under this key, if it is what is asked for. Each key is asked for once,
+    /// so it is given away: a long replay does not hold payloads that were used.
+    pub(super) fn take(
+        &mut self,
+        key: &Key,
+        found: &Side,
+    ) -> std::result::Result<Option<Recorded>, Box<Mismatch>> {
+        let recorded = self.recorded.remove(key);
+        let side = recorded.as_ref().and_then(|recorded| recorded.side.clone());
+        match side.filter(|side| side != found) {
+            None => Ok(recorded),
+            Some(expected) => {
+                let (key, found) = (key.clone(), found.clone());
+                Err(Box::new(Mismatch { key, expected, found }))
+            }
+        }
+    }
+
+    /// The place of the last entry under this key, if the code has not asked for it.
+    pub(super) fn place(&self, key: &Key) -> Option<u64> {
+        Some(self.recorded.get(key)?.seq)
+    }
+
+    /// How many keys the code has not asked for.
+    pub(super) fn unused(&self) -> usize {
+        self.recorded.len()
+    }
+
+    /// Whether this signal is one of those that the journal says were taken. They were taken in
+    /// order, so the journal need not say which it was.
+    pub(super) fn was_taken(&mut self, wait: &str) -> bool {
+        match self.taken.get_mut(wait) {
+            Some(taken) if *taken > 0 => {
+                *taken -= 1;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    /// Whether this wait has its result, so that another one comes too late.
+    pub(super) fn is_closed(&self, wait: &Key) -> bool {
+        self.closed.contains(wait)
+    }
+
+    /// A wait has its result.
+    pub(super) fn close(&mut self, wait: Key) {
+        self.closed.insert(wait);
+    }
+}
+
+fn twice(key: &Key) -> Error {
+    Error::internal(format!("entry `{key}` is in the journal once too often"))
+}
+
+fn takes_signal(record: &Record) -> bool {
+    record.kind == EntryKind::Wait
+        && matches!(record.status, EntryStatus::Succeeded(_))
+        && step_name(&record.key).starts_with(SIGNAL)
+}
+
+/// What a key comes to with one more entry; `None` if that cannot follow what was there before.
+fn follow(before: Option<&Recorded>, side: &Side, record: Record) -> Option<State> {
+    let Record { status, attempt, duration, .. } = record;
+    let unlike = before.and_then(|before| before.side.as_ref()).is_some_and(|own| own != side);
+    match (before.map(|before| &before.state), status) {
+        (Some(State::Open), EntryStatus::Opened(Opening::Started)) if !unlike => Some(State::Open),
+        (
+            None | Some(State::Again { .. } | State::Ended(EntryStatus::Failed(_))),
+            EntryStatus::Opened(Opening::Again),
+        ) => Some(State::Again { attempt, pause: duration }),
+        (None | Some(State::Again { .. }), EntryStatus::Opened(_)) => Some(State::Open),
+        (Some(State::Open), ended @ (EntryStatus::Succeeded(_) | EntryStatus::Failed(_)))
+            if !unlike =>
+        {
+            Some(State::Ended(ended))
+        }
+        (
+            None | Some(State::Again { .. }),
+            ended @ (EntryStatus::Succeeded(_) | EntryStatus::Failed(_)),
+        ) => Some(State::Ended(ended)),
+        (Some(State::Open | State::Ended(_)), _) | (_, EntryStatus::Steered(_)) => None,
+    }
+}

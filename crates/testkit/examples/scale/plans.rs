@@ -1,0 +1,108 @@
+//! Plans: what the statements that everything waits for read, whatever there is.
+
+use anyhow::Context as _;
+use serde_json::Value;
+use sqlx::{AssertSqlSafe, PgConnection, Row as _};
+use tenure_store::postgres;
+use uuid::Uuid;
+
+use crate::server::Database;
+use crate::system::{AGENT, CROWD, ONE};
+
+/// A statement that may look at more blocks than this is not bounded: the most rows that one is asked
+/// for are 500, and each is at most in a block of its own, of the table and of an index.
+const BOUND: i64 = 1_500;
+
+/// What a statement was planned and executed like.
+struct Plan {
+    blocks: i64,
+    rows: i64,
+    millis: f64,
+    /// Tables of which each row was looked at.
+    scans: Vec<String>,
+}
+
+/// Explains the statements, planned for their parameters and for any, and prints what they read.
+pub(crate) async fn print(database: &mut Database) -> anyhow::Result<()> {
+    println!("  statements with {}, planned for their parameters / for any:", database.side);
+    for (name, arguments, what) in asked(&mut database.connection).await? {
+        let db = &mut database.connection;
+        let plans = [
+            explain(db, name, &arguments, "force_custom_plan").await?,
+            explain(db, name, &arguments, "force_generic_plan").await?,
+        ];
+        let [custom, generic] = plans.each_ref().map(|plan| {
+            let Plan { blocks, rows, millis, scans } = plan;
+            let scans = scans.iter().map(|table| format!(", all of {table}")).collect::<String>();
+            format!("{rows} rows, {blocks} blocks, {millis:.2} ms{scans}")
+        });
+        let bounded = plans.iter().all(|plan| plan.blocks <= BOUND);
+        let verdict = if bounded { "met" } else { "NOT MET" };
+        println!("  {verdict}: {name} ({what}): {custom} / {generic}");
+    }
+    Ok(())
+}
+
+/// The statements with arguments as SQL, and what those mean.
+async fn asked(db: &mut PgConnection) -> anyhow::Result<Vec<(&'static str, String, &'static str)>> {
+    let find = "SELECT tenant_id FROM tenants WHERE name = $1";
+    let crowd: Uuid = sqlx::query_scalar(find).bind(CROWD).fetch_one(&mut *db).await?;
+    let one: Uuid = sqlx::query_scalar(find).bind(ONE).fetch_one(&mut *db).await?;
+    let both = format!("ARRAY['{crowd}', '{one}']::uuid[], ARRAY['{AGENT}', '{AGENT}']");
+    let last = "SELECT run_id FROM run_ready ORDER BY ready_at DESC LIMIT 1";
+    let last: Option<Uuid> = sqlx::query_scalar(last).fetch_optional(db).await?;
+    let last = last.unwrap_or_default();
+    Ok(vec![
+        ("find_ready", format!("{both}, 1"), "room for 1"),
+        ("find_ready", format!("{both}, 500"), "room for 500"),
+        ("lock_expired", "100".to_owned(), "a page of the sweep"),
+        ("find_due", "100".to_owned(), "a page of the sweep"),
+        (
+            "count_ahead",
+            format!("'{crowd}', '{last}', 1000"),
+            "of the last in the queue, up to 1,000",
+        ),
+    ])
+}
+
+async fn explain(
+    db: &mut PgConnection,
+    name: &str,
+    arguments: &str,
+    mode: &str,
+) -> anyhow::Result<Plan> {
+    let statements = postgres::statements();
+    let (_, sql) = statements.iter().find(|(known, _)| *known == name).context(name.to_owned())?;
+    // What is put together is ours. Locks are let go again.
+    let prepare = format!("BEGIN; SET LOCAL plan_cache_mode = {mode}; PREPARE asked AS {sql}");
+    sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *db).await?;
+    let explain = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked({arguments})");
+    let row = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_one(&mut *db).await?;
+    let text: String = row.try_get_unchecked(0)?;
+    sqlx::raw_sql("ROLLBACK; DEALLOCATE asked").execute(db).await?;
+    let explained: Value = serde_json::from_str(&text)?;
+    let plan = &explained[0]["Plan"];
+    let count = |name: &str| plan[name].as_i64().unwrap_or_default();
+    let mut scans = Vec::new();
+    find_scans(plan, &mut scans);
+    Ok(Plan {
+        blocks: count("Shared Hit Blocks") + count("Shared Read Blocks"),
+        rows: count("Actual Rows"),
+        millis: explained[0]["Execution Time"].as_f64().unwrap_or_default(),
+        scans,
+    })
+}
+
+/// The tables of which all rows were looked at; small ones are read like that by right.
+fn find_scans(plan: &Value, scans: &mut Vec<String>) {
+    const SMALL: f64 = 1_000.0;
+    let executed = plan["Actual Loops"].as_i64() != Some(0);
+    let removed = plan["Rows Removed by Filter"].as_f64().unwrap_or_default();
+    let rows = plan["Actual Rows"].as_f64().unwrap_or_default() + removed;
+    if plan["Node Type"] == "Seq Scan" && executed && rows > SMALL {
+        scans.push(plan["Relation Name"].as_str().unwrap_or_default().to_owned());
+    }
+    for below in plan["Plans"].as_array().into_iter().flatten() {
+        find_scans(below, scans);
+    }
+}

@@ -1,0 +1,71 @@
+//! Processor time and memory of processes, from Linux's `/proc`.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::Context as _;
+
+/// `/proc` counts processor time in hundredths of a second, whatever the kernel's tick is.
+const TICK: Duration = Duration::from_millis(10);
+
+/// What `/proc/PID/stat` says of a process.
+struct Stat {
+    parent: u32,
+    own: u32,
+    /// Of its children that have ended.
+    ended: u32,
+}
+
+/// The processor time that a process has used.
+pub(crate) fn of_process(pid: u32) -> anyhow::Result<Duration> {
+    Ok(TICK * stat(pid)?.own)
+}
+
+/// The processor time that a process and its children have used, those that have ended included.
+pub(crate) fn of_family(pid: u32) -> anyhow::Result<Duration> {
+    let root = stat(pid)?;
+    // A process that ends while this looks is counted among those that have ended the next time.
+    let children = processes()?.into_iter().filter_map(|pid| stat(pid).ok());
+    let children = children.filter(|child| child.parent == pid);
+    Ok(TICK * (root.own + root.ended + children.map(|child| child.own + child.ended).sum::<u32>()))
+}
+
+/// The parent of a process.
+pub(crate) fn parent(pid: u32) -> anyhow::Result<u32> {
+    Ok(stat(pid)?.parent)
+}
+
+/// The memory that a process occupies, in MiB.
+pub(crate) fn memory(pid: u32) -> anyhow::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    Ok(kib.context("/proc/PID/status has no VmRSS")? / 1_024)
+}
+
+/// How busy the machine is: runnable processes, in the mean of the last minute.
+pub(crate) fn load() -> String {
+    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    load.split_whitespace().next().unwrap_or("unknown").to_owned()
+}
+
+fn processes() -> anyhow::Result<Vec<u32>> {
+    let names =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    Ok(names.filter_map(|name| name.parse().ok()).collect())
+}
+
+fn stat(pid: u32) -> anyhow::Result<Stat> {
+    let path = format!("/proc/{pid}/stat");
+    let text = fs::read_to_string(&path)
+        .with_context(|| format!("{path} cannot be read: this needs Linux and a local server"))?;
+    // The name in brackets before may have anything in it.
+    let (_, after) = text.rsplit_once(')').with_context(|| format!("{path} is unreadable"))?;
+    let fields: Vec<&str> = after.split_whitespace().collect();
+    let field = |place: usize| {
+        let number = fields.get(place).and_then(|field| field.parse::<u32>().ok());
+        number.with_context(|| format!("{path} is unreadable"))
+    };
+    // utime and stime, then cutime and cstime: fields 14 to 17 of proc(5), which counts from 1.
+    Ok(Stat { parent: field(1)?, own: field(11)? + field(12)?, ended: field(13)? + field(14)? })
+}

@@ -1,0 +1,152 @@
+//! Situations in which a run of a tenant that has one at a time is to start.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use anyhow::{Context as _, ensure};
+use tenure_sdk::v1::LeasedRun;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::crew::Crew;
+use crate::hand::Hand;
+use crate::system::{CROWD, ONE, System};
+
+/// How long a run of the crowd keeps its worker, which meanwhile waits for somebody else, as for a
+/// model.
+const WORK: Duration = Duration::from_millis(50);
+/// The least and the most pause between two runs of the one: they are to meet every moment between
+/// two ticks of the control plane.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(80));
+/// How long a run may take to start before it counts as lost.
+const LOST: Duration = Duration::from_mins(1);
+
+/// Who is waiting for runs, and what the crowd does.
+#[derive(Clone, Copy)]
+pub(crate) struct Situation {
+    /// For people.
+    pub(crate) name: &'static str,
+    /// Workers, each of which takes one run at a time.
+    workers: usize,
+    /// Whose runs they look for.
+    tenants: &'static [&'static str],
+    /// Whether the crowd is at its cap; else those who look for its runs execute them.
+    capped: bool,
+}
+
+/// All of them.
+pub(crate) const SITUATIONS: [Situation; 3] = [
+    Situation {
+        name: "a worker waits that polls only its tenant",
+        workers: 1,
+        tenants: &[ONE],
+        capped: false,
+    },
+    Situation {
+        name: "a worker waits that polls both tenants; the crowd is at its cap",
+        workers: 1,
+        tenants: &[CROWD, ONE],
+        capped: true,
+    },
+    Situation {
+        name: "16 workers poll both tenants; with a crowd they are all busy with it",
+        workers: 16,
+        tenants: &[CROWD, ONE],
+        capped: false,
+    },
+];
+
+/// How one run started.
+pub(crate) struct Start {
+    /// From before it was created until a worker had it.
+    pub(crate) took: Duration,
+    /// How many runs of the crowd were leased meanwhile.
+    pub(crate) passed: usize,
+}
+
+/// What workers say.
+struct Heard {
+    at: Instant,
+    run: String,
+    /// How many runs of the crowd were leased before.
+    crowd: usize,
+}
+
+impl Situation {
+    /// Has so many runs started, one after the other.
+    pub(crate) async fn measure(
+        &self,
+        system: &System,
+        count: usize,
+    ) -> anyhow::Result<Vec<Start>> {
+        let held = if self.capped { Some(reach_cap(system).await?) } else { None };
+        let crowd = Arc::new(AtomicUsize::new(0));
+        let (sender, mut heard) = mpsc::unbounded_channel();
+        let mut working = JoinSet::new();
+        for hand in system.hands(self.workers, self.tenants)? {
+            working.spawn(work(hand, crowd.clone(), sender.clone()));
+        }
+        let mut starts = Vec::with_capacity(count);
+        for number in 0..count {
+            tokio::time::sleep(PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(fastrand::f64())).await;
+            let (began, before) = (Instant::now(), crowd.load(Ordering::Relaxed));
+            let run = system.create(ONE, number, 0).await?;
+            let first = timeout(LOST, heard.recv()).await.context("the run does not start")?;
+            let first = first.context("all workers have stopped")??;
+            ensure!(first.run == run, "{} started instead of {run}", first.run);
+            let (took, passed) = (first.at.saturating_duration_since(began), first.crowd - before);
+            starts.push(Start { took, passed });
+        }
+        working.shutdown().await;
+        if let Some((hand, run)) = held {
+            hand.finish(&run).await?;
+            system.cap(None).await?;
+        }
+        Ok(starts)
+    }
+}
+
+/// Brings the crowd to its cap, if there is one: one run, which is leased.
+async fn reach_cap(system: &System) -> anyhow::Result<(Arc<Hand>, LeasedRun)> {
+    system.create(CROWD, 0, 0).await?;
+    system.cap(Some(1)).await?;
+    let mut crew = Crew::start(&system.hands(1, &[CROWD])?, 1);
+    let leased = crew.next().await?;
+    leased.hand.hold(&leased.run).await?;
+    Ok((leased.hand, leased.run))
+}
+
+/// Executes runs for ever, and says when those of the one arrive.
+async fn work(
+    hand: Arc<Hand>,
+    crowd: Arc<AtomicUsize>,
+    heard: mpsc::UnboundedSender<anyhow::Result<Heard>>,
+) {
+    loop {
+        if let Err(error) = work_once(&hand, &crowd, &heard).await {
+            // Whoever listens gives up.
+            let _ = heard.send(Err(error));
+            return;
+        }
+    }
+}
+
+async fn work_once(
+    hand: &Hand,
+    crowd: &AtomicUsize,
+    heard: &mpsc::UnboundedSender<anyhow::Result<Heard>>,
+) -> anyhow::Result<()> {
+    for run in hand.poll(1).await? {
+        if run.tenant == ONE {
+            let crowd = crowd.load(Ordering::Relaxed);
+            heard.send(Ok(Heard { at: Instant::now(), run: run.run.clone(), crowd }))?;
+        } else {
+            crowd.fetch_add(1, Ordering::Relaxed);
+            tokio::time::sleep(WORK).await;
+        }
+        hand.finish(&run).await?;
+    }
+    Ok(())
+}
