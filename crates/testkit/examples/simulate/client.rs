@@ -3,11 +3,12 @@
 
 use std::sync::Arc;
 
-use tenure_core::run::WaitReason;
+use tenure_core::run::{Policy, WaitReason};
+use tenure_core::steering::Steer;
 use tenure_core::{Error, ErrorKind, Name, Payload, RunId, RunState};
 
 use crate::calls::{Calls, Manner, Ring};
-use crate::message::{Address, CallId, Reply, Request};
+use crate::message::{Address, CallId, How, Reply, Request};
 use crate::oracle::ACKED_RUNS;
 use crate::script::{self, Script};
 use crate::world::{self, World};
@@ -19,6 +20,8 @@ pub(crate) struct Client {
     key: String,
     script: Arc<Script>,
     signals: Vec<Name>,
+    /// Which one it gives its run at times.
+    priority: i32,
     run: Option<RunId>,
     /// Up to where it has read the journal.
     cursor: u64,
@@ -30,8 +33,7 @@ pub(crate) struct Client {
 pub(crate) enum Purpose {
     Create,
     Signal(usize),
-    Cancel,
-    Retry,
+    Steer(Steer),
     Watch,
 }
 
@@ -54,7 +56,7 @@ impl From<Ring<Purpose>> for world::Alarm {
 
 impl Client {
     pub(crate) fn start(me: Address, world: &mut World) -> Self {
-        let script = Arc::new(Script::new(&mut world.dice));
+        let script = Arc::new(Script::new(&mut world.dice, &mut world.store.library));
         let mut signals = script.signals();
         // Some that nobody waits for.
         let more = world.dice.number(0, 2);
@@ -62,7 +64,8 @@ impl Client {
         let begin = world.dice.millis(0, 60_000);
         world.alarm(me, begin, Alarm::Do(Purpose::Create));
         let (calls, key) = (Calls::new(me), me.node.to_string());
-        Self { me, calls, key, script, signals, run: None, cursor: 0, over: false }
+        let priority = if world.dice.chance(500) { -5 } else { 9 };
+        Self { me, calls, key, script, signals, priority, run: None, cursor: 0, over: false }
     }
 
     /// Whether it has seen the end of its run.
@@ -104,8 +107,11 @@ impl Client {
                 let payload = Payload::json(source.clone());
                 Request::Signal { run, source, name: self.signals[place].clone(), payload }
             }
-            Purpose::Cancel => Request::Cancel { run },
-            Purpose::Retry => Request::Retry { run },
+            Purpose::Steer(Steer::Prioritize) => {
+                let how = How::Prioritize(self.priority);
+                Request::Steer { run, how }
+            }
+            Purpose::Steer(steer) => Request::Steer { run, how: How::Do(steer) },
             Purpose::Watch => Request::Watch { run, after: self.cursor },
         }
     }
@@ -122,14 +128,23 @@ impl Client {
                 world.oracle.told_delivered(run.id, &format!("{}:{place}", self.key));
                 self.perhaps_again(world, purpose);
             }
-            (Purpose::Cancel, Reply::Done(run)) => world.oracle.told_cancelled(run.id),
+            (Purpose::Steer(steer), Reply::Done(run)) => world.oracle.told_steered(run.id, steer),
             (Purpose::Watch, Reply::Page { run, entries, .. }) => {
                 world.oracle.read(&run, &entries);
                 self.cursor = entries.last().map_or(self.cursor, |last| last.seq);
                 self.watched(world, &run.state);
             }
             (Purpose::Signal(_), Reply::Refused(error)) => self.refused(world, &error),
-            (Purpose::Retry, _) => {}
+            // It is in no state for that.
+            (Purpose::Steer(_), Reply::Refused(error)) if error.kind() == ErrorKind::WrongState => {
+            }
+            // Another run has its turn: it asks again later.
+            (Purpose::Create, Reply::Refused(error)) if self.may_be_refused(&error) => {
+                // Not for ever: it may be refused as long as there are others.
+                self.over = world.plan.weather.is_fair();
+                let pause = world.dice.millis(1_000, 10_000);
+                world.alarm(self.me, pause, Alarm::Do(Purpose::Create));
+            }
             (_, reply) => {
                 let what = format!("its client was told: {reply}");
                 world.oracle.violated(ACKED_RUNS, self.run, what);
@@ -144,9 +159,17 @@ impl Client {
             let wait = world.dice.millis(0, 40_000);
             world.alarm(self.me, wait, Alarm::Do(Purpose::Signal(place)));
         }
-        if world.dice.chance(120) {
-            let wait = world.dice.millis(0, 40_000);
-            world.alarm(self.me, wait, Alarm::Do(Purpose::Cancel));
+        let steers = [
+            (Steer::Cancel, 120),
+            (Steer::Pause, 150),
+            (Steer::Resume, 50),
+            (Steer::Prioritize, 100),
+        ];
+        for (steer, chance) in steers {
+            if world.dice.chance(chance) {
+                let wait = world.dice.millis(0, 40_000);
+                world.alarm(self.me, wait, Alarm::Do(Purpose::Steer(steer)));
+            }
         }
         self.watch(world);
     }
@@ -167,10 +190,17 @@ impl Client {
     fn watched(&mut self, world: &mut World, state: &RunState) {
         self.over |= state.is_terminal();
         let blocked = matches!(state, RunState::Waiting { reason: WaitReason::Blocked(_) });
-        if blocked || world.dice.chance(20) {
-            self.act(world, Purpose::Retry);
+        if (blocked && world.dice.chance(300)) || world.dice.chance(20) {
+            self.act(world, Purpose::Steer(Steer::Retry));
         }
         self.watch(world);
+    }
+
+    /// Whether its run is not to wait for a turn that another one has.
+    fn may_be_refused(&self, error: &Error) -> bool {
+        let concurrency = self.script.terms.concurrency.as_ref();
+        let rejects = concurrency.is_some_and(|one| one.policy == Policy::Reject);
+        rejects && error.kind() == ErrorKind::WrongState
     }
 
     fn refused(&self, world: &mut World, error: &Error) {

@@ -4,20 +4,28 @@
 //! Between the arrival of a request and its transaction, and between the transaction and the reply,
 //! time passes: there it may die.
 
+mod batch;
 mod beats;
+mod create;
+mod deliver;
 mod dispatch;
 mod lane;
+mod resolve;
 mod sweep;
+mod turns;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::{Error, Run};
+use tenure_core::run::WaitReason;
+use tenure_core::{Error, Interrupt, InterruptState, Run, RunState};
 
 use crate::message::{Address, Caller, Hint, Message, Reply, Request};
+use crate::store::{Place, Posted};
 use crate::world::{self, World};
 use beats::HeldBeat;
+use deliver::Delivery;
 use dispatch::Waiter;
 use lane::Job;
 
@@ -32,6 +40,7 @@ pub(crate) struct ControlPlane {
     claiming: bool,
     /// Heartbeats that are held.
     beats: BTreeMap<Caller, HeldBeat>,
+    delivery: Delivery,
 }
 
 /// What a replica waits for on its own.
@@ -47,6 +56,12 @@ pub(crate) enum Alarm {
     Look(Caller, Request),
     /// With what it read before, where the guard is missing.
     Sweep(Option<Vec<Arc<Run>>>),
+    /// Questions whose time is up.
+    TimeOut,
+    /// Messages between runs: taken, delivered, dropped, in transactions of their own.
+    Take,
+    Deliver(Vec<Posted>),
+    Drop(Vec<Place>),
     Say(Vec<(Caller, Reply)>),
 }
 
@@ -65,7 +80,8 @@ impl ControlPlane {
     pub(crate) fn start(me: Address, world: &mut World) -> Self {
         world.alarm(me, TICK, Alarm::Tick);
         let (lane, line, beats) = (Vec::new(), Vec::new(), BTreeMap::new());
-        Self { me, lane, settling: false, line, claiming: false, beats }
+        let delivery = Delivery::default();
+        Self { me, lane, settling: false, line, claiming: false, beats, delivery }
     }
 
     pub(crate) fn hear(&mut self, world: &mut World, message: Message) {
@@ -81,8 +97,8 @@ impl ControlPlane {
         match request {
             Request::Create { .. }
             | Request::Signal { .. }
-            | Request::Cancel { .. }
-            | Request::Retry { .. }
+            | Request::Steer { .. }
+            | Request::Answer { .. }
             | Request::Commit(_) => self.join_lane(world, Job::Asked(caller, request)),
             Request::Poll { worker, capacity, wait } => {
                 self.poll(world, Waiter { caller, worker, capacity }, wait);
@@ -90,7 +106,10 @@ impl ControlPlane {
             Request::Beat { worker, leases, wait } => {
                 self.hold_beat(world, caller, HeldBeat::new(worker, leases, world.now + wait));
             }
-            Request::Watch { .. } | Request::ReadJournal { .. } | Request::ReadInbox { .. } => {
+            Request::Watch { .. }
+            | Request::ListOpen
+            | Request::ReadJournal { .. }
+            | Request::ReadInbox { .. } => {
                 let latency = latency(world);
                 world.alarm(self.me, latency, Alarm::Look(caller, request));
             }
@@ -111,6 +130,10 @@ impl ControlPlane {
                 world.answer(self.me.node, caller, reply);
             }
             Alarm::Sweep(rows) => self.sweep(world, rows),
+            Alarm::TimeOut => self.time_out(world),
+            Alarm::Take => self.take(world),
+            Alarm::Deliver(taken) => self.deliver(world, taken),
+            Alarm::Drop(done) => self.drop_messages(world, &done),
             Alarm::Say(replies) => {
                 for (caller, reply) in replies {
                     world.answer(self.me.node, caller, reply);
@@ -133,6 +156,8 @@ impl ControlPlane {
         let next = world.dice.jittered(TICK * 2);
         world.alarm(self.me, next, Alarm::Tick);
         self.begin_sweep(world);
+        self.begin_time_out(world);
+        self.begin_delivery(world);
         self.begin_claim(world);
     }
 
@@ -145,6 +170,7 @@ impl ControlPlane {
         match hint {
             Hint::Pool => self.begin_claim(world),
             Hint::Worker(worker) => self.wake_beats(world, worker),
+            Hint::Posted => self.begin_delivery(world),
         }
     }
 
@@ -152,7 +178,9 @@ impl ControlPlane {
     fn tell(&mut self, world: &mut World, hints: Vec<Hint>) {
         for hint in hints {
             self.hinted(world, hint);
-            world.broadcast(self.me.node, hint);
+            if hint != Hint::Posted {
+                world.broadcast(self.me.node, hint);
+            }
         }
     }
 
@@ -160,6 +188,9 @@ impl ControlPlane {
     fn look(&self, world: &World, request: &Request) -> Reply {
         if !world.reaches_database(self.me.node) {
             return Reply::Refused(unavailable());
+        }
+        if let Request::ListOpen = request {
+            return open(world);
         }
         let (Request::Watch { run, after }
         | Request::ReadJournal { run, after }
@@ -182,6 +213,17 @@ impl ControlPlane {
         let more = entries.last().is_some_and(|last| last.seq + 1 < row.next_seq);
         Reply::Page { run: row, entries, more }
     }
+}
+
+/// Questions that are open, and runs that somebody has to help.
+fn open(world: &World) -> Reply {
+    let open = |one: &&Interrupt| one.state == InterruptState::Open;
+    let questions = world.store.interrupts().filter(open).cloned().collect();
+    let waits = |run: &&Arc<Run>| {
+        let RunState::Waiting { reason } = &run.state else { return false };
+        matches!(reason, WaitReason::Blocked(_) | WaitReason::Paused(_))
+    };
+    Reply::Open { questions, runs: world.store.runs().filter(waits).cloned().collect() }
 }
 
 fn unavailable() -> Error {

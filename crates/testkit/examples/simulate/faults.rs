@@ -61,7 +61,8 @@ impl World {
 
     fn freeze_replica(&mut self) -> Option<Fault> {
         let node = self.some_replica();
-        let time = self.dice.millis(100, 8_000);
+        let longest = if self.dice.chance(800) { 8_000 } else { 20_000 };
+        let time = self.dice.millis(100, longest);
         self.freeze(node, time);
         self.figures.freezes += 1;
         None

@@ -32,6 +32,23 @@ pub(crate) struct Figures {
     /// Writes that were refused because the lease was lost.
     pub(crate) fenced: u64,
     pub(crate) parked: u64,
+    /// Runs that other runs have called.
+    pub(crate) called: u64,
+    /// Messages between runs that were delivered.
+    pub(crate) delivered: u64,
+    /// Answers that were taken, and that came after another one.
+    pub(crate) answered: u64,
+    pub(crate) late_answers: u64,
+    /// Questions whose time was up.
+    pub(crate) timed_out: u64,
+    /// Steps of which somebody had to find out whether they had happened.
+    pub(crate) doubts: u64,
+    pub(crate) paused: u64,
+    pub(crate) patched: u64,
+    /// Runs that waited for a turn and got it.
+    pub(crate) turns: u64,
+    /// Runs that failed and were tried again.
+    pub(crate) retried: u64,
     pub(crate) copied: u64,
     pub(crate) lost: u64,
 }
@@ -46,7 +63,7 @@ impl AddAssign for Figures {
 }
 
 impl Figures {
-    fn counts(&mut self) -> [&mut u64; 21] {
+    fn counts(&mut self) -> [&mut u64; 31] {
         [
             &mut self.events,
             &mut self.runs,
@@ -67,6 +84,16 @@ impl Figures {
             &mut self.recognised,
             &mut self.fenced,
             &mut self.parked,
+            &mut self.called,
+            &mut self.delivered,
+            &mut self.answered,
+            &mut self.late_answers,
+            &mut self.timed_out,
+            &mut self.doubts,
+            &mut self.paused,
+            &mut self.patched,
+            &mut self.turns,
+            &mut self.retried,
             &mut self.copied,
             &mut self.lost,
         ]
@@ -78,6 +105,8 @@ impl fmt::Display for Figures {
         let Self { events, runs, succeeded, failed, cancelled, .. } = self;
         let Self { crashes, freezes, partitions, clock_jumps, outages, drains, .. } = self;
         let Self { leases, takeovers, parked, entries, executions, repeated, .. } = self;
+        let Self { called, delivered, answered, late_answers, timed_out, doubts, .. } = self;
+        let Self { paused, patched, turns, retried, .. } = self;
         let Self { copied, lost, recognised, fenced, .. } = self;
         let hours = self.simulated.as_secs_f64() / 3_600.0;
         writeln!(f, "  {hours:.1} h simulated, {events} events")?;
@@ -92,6 +121,19 @@ impl fmt::Display for Figures {
         )?;
         writeln!(f, "  {leases} leases, {takeovers} takeovers, {parked} times parked")?;
         writeln!(f, "  {entries} entries, {executions} executions, {repeated} of them repeated")?;
+        writeln!(
+            f,
+            "  {called} runs called, {delivered} messages between runs delivered, {turns} turns handed on"
+        )?;
+        writeln!(
+            f,
+            "  {answered} questions answered, {late_answers} answers too late, {timed_out} timed out, \
+             {doubts} doubts"
+        )?;
+        writeln!(
+            f,
+            "  {paused} times paused, {patched} times patched, {retried} times tried again"
+        )?;
         write!(
             f,
             "  {copied} messages copied, {lost} lost; {recognised} repeated commits recognised, \

@@ -35,6 +35,22 @@ pub(crate) enum Guard {
     Promptness,
     /// A worker does not park a run while a record of it is on its way.
     Parking,
+    /// An answer is compared with the one that was given first.
+    Answer,
+    /// A question whose time is up is timed out only if nobody has answered it.
+    TimeOut,
+    /// A message between runs stays until its work is done.
+    Taken,
+    /// That children are to end is told after all calls of their caller.
+    Calls,
+    /// That a step which must not happen twice starts is on record before it does.
+    Started,
+    /// A worker looks at its lease once more when that is on record.
+    Recheck,
+    /// Only who has a turn hands it on.
+    Turn,
+    /// The idempotency key of a creation that is refused is not taken.
+    Refused,
 }
 
 impl Guard {
@@ -58,7 +74,15 @@ impl Guard {
             | Self::Reply
             | Self::Deadline
             | Self::Promptness
-            | Self::Parking => {}
+            | Self::Parking
+            | Self::Answer
+            | Self::TimeOut
+            | Self::Taken
+            | Self::Calls
+            | Self::Started
+            | Self::Recheck
+            | Self::Turn
+            | Self::Refused => {}
         }
     }
 }

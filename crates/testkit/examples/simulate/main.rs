@@ -1,5 +1,5 @@
-//! The seeded simulation: control planes, workers, clients, a database and a network, on one thread
-//! for each seed, with everything that may go wrong.
+//! The seeded simulation: control planes, workers, clients, persons, a database and a network, on one
+//! thread for each seed, with everything that may go wrong.
 //!
 //! The rules are those that ship: `tenure_core::Run` decides every command, `tenure_replay::Engine`
 //! answers the code of every run. What the server and the SDK do around them is done here by small
@@ -17,6 +17,7 @@ mod message;
 mod network;
 mod options;
 mod oracle;
+mod person;
 mod plan;
 mod report;
 mod script;

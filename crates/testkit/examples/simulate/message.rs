@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::run::{InboxItem, Outcome};
+use tenure_core::run::{self, InboxItem, Outcome};
+use tenure_core::steering::Steer;
 use tenure_core::{
-    Digest, Entry, EntryStatus, Error, LeaseId, Name, Payload, Record, Run, RunId, WorkerId,
+    Digest, Entry, EntryStatus, Error, Interrupt, InterruptId, Key, LeaseId, Name, Payload, Record,
+    Run, RunId, WorkerId,
 };
 
 use crate::script::Script;
@@ -17,6 +19,8 @@ pub(crate) enum Node {
     ControlPlane(u8),
     Worker(u8),
     Client(u8),
+    /// Who answers questions and helps runs that are stuck.
+    Person(u8),
 }
 
 /// One life of a process: a message to an earlier one reaches nobody.
@@ -52,15 +56,26 @@ pub(crate) enum Request {
     // Clients'.
     Create { key: String, script: Arc<Script> },
     Signal { run: RunId, source: String, name: Name, payload: Payload },
-    Cancel { run: RunId },
-    Retry { run: RunId },
+    Steer { run: RunId, how: How },
     Watch { run: RunId, after: u64 },
+    // Persons', who also steer.
+    ListOpen,
+    Answer { run: RunId, interrupt: InterruptId, answer: tenure_core::Answer },
     // Workers'.
     Poll { worker: WorkerId, capacity: usize, wait: Duration },
     Beat { worker: WorkerId, leases: Vec<Held>, wait: Duration },
     Commit(Arc<CommitRequest>),
     ReadJournal { run: RunId, after: u64 },
     ReadInbox { run: RunId, after: u64 },
+}
+
+/// How somebody intervenes.
+#[derive(Clone, Debug)]
+pub(crate) enum How {
+    /// By a word alone.
+    Do(Steer),
+    Patch(Key, Payload),
+    Prioritize(i32),
 }
 
 #[derive(Clone, Debug)]
@@ -79,6 +94,11 @@ pub(crate) enum Reply {
     /// Runs that are leased to the worker; none if there was none in time.
     Leased(Vec<Offered>),
     News(Vec<News>),
+    /// Questions that nobody has answered, and runs that wait for somebody to help them.
+    Open {
+        questions: Vec<Interrupt>,
+        runs: Vec<Arc<Run>>,
+    },
     Refused(Error),
 }
 
@@ -89,6 +109,7 @@ pub(crate) struct Held {
     pub(crate) lease: LeaseId,
     pub(crate) inbox: u64,
     pub(crate) cancel: bool,
+    pub(crate) pause: bool,
 }
 
 /// What is new about a lease.
@@ -97,6 +118,7 @@ pub(crate) struct News {
     pub(crate) lease: LeaseId,
     pub(crate) lost: bool,
     pub(crate) cancel: bool,
+    pub(crate) pause: bool,
     pub(crate) inbox: u64,
 }
 
@@ -120,6 +142,18 @@ pub(crate) struct CommitRequest {
 }
 
 impl CommitRequest {
+    /// The commit as the rule takes it.
+    pub(crate) fn command(&self) -> run::Commit {
+        let Self { lease, expected_seq, records, outcome, .. } = self;
+        run::Commit {
+            lease: *lease,
+            expected_seq: *expected_seq,
+            records: records.clone(),
+            outcome: outcome.clone(),
+            digest: self.digest(),
+        }
+    }
+
     /// The fingerprint of the request, lease included: the same bytes are the same commit.
     pub(crate) fn digest(&self) -> Digest {
         let Self { run, lease, expected_seq, records, outcome } = self;
@@ -127,6 +161,9 @@ impl CommitRequest {
         for record in records {
             bytes.extend_from_slice(record.key.as_str().as_bytes());
             bytes.extend_from_slice(value(&record.status));
+            if let EntryStatus::Opened(opening) = &record.status {
+                bytes.extend_from_slice(format!("{opening:?}").as_bytes());
+            }
         }
         Digest::of(bytes)
     }
@@ -146,4 +183,6 @@ pub(crate) fn value(status: &EntryStatus) -> &[u8] {
 pub(crate) enum Hint {
     Pool,
     Worker(WorkerId),
+    /// There are messages between runs; told to nobody else.
+    Posted,
 }

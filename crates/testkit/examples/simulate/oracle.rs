@@ -5,17 +5,23 @@
 //! told. It asks the rules nothing: what it expects it works out by itself. The first thing that
 //! does not hold ends the simulation.
 
+mod answers;
 mod effects;
 mod end;
+mod entries;
+mod family;
 mod ledger;
+mod once;
 mod parked;
+mod turns;
 mod witness;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::{LeaseId, Run, RunId, Timestamp, Transition};
+use tenure_core::steering::Steer;
+use tenure_core::{Key, LeaseId, Run, RunId, RunState, Timestamp, Transition};
 
 use crate::message::CommitRequest;
 use crate::world::number;
@@ -27,6 +33,7 @@ pub(crate) const FIRST_WINS: &str = "FIRST-WINS";
 pub(crate) const NO_LOST_WAKE: &str = "NO-LOST-WAKE";
 pub(crate) const FINAL: &str = "FINAL";
 pub(crate) const ACKED_RUNS: &str = "ACKED-RUNS";
+pub(crate) const ANSWERED_ONCE: &str = "ANSWERED-ONCE";
 pub(crate) const DB_TIME: &str = "DB-TIME";
 /// What was acknowledged is there: a record, a signal, a cancel.
 pub(crate) const ACKNOWLEDGED: &str = "ACKNOWLEDGED";
@@ -38,6 +45,14 @@ pub(crate) const SIGNALS: &str = "SIGNALS";
 pub(crate) const QUEUE: &str = "QUEUE";
 /// A step is executed again only where it could not be known that it had been.
 pub(crate) const EFFECTS: &str = "EFFECTS";
+/// A step that must not happen twice is on record before it begins, and does not begin again without
+/// a decision.
+pub(crate) const ONCE: &str = "ONCE";
+/// A call makes one run, and its end is told to the caller once. When the caller ends, so does it.
+pub(crate) const FAMILY: &str = "FAMILY";
+/// Of the runs with one concurrency key one at a time has its turn, in the order of creation; and
+/// higher priorities come first.
+pub(crate) const TURNS: &str = "TURNS";
 /// A journal gives the code what it was given when it was written.
 pub(crate) const REPLAY: &str = "REPLAY";
 
@@ -56,7 +71,15 @@ pub(crate) struct Violation {
 pub(crate) enum By {
     /// Under this idempotency key.
     Create(String),
+    /// Something is put into its inbox.
     Client,
+    Steer(Steer),
+    Answer,
+    TimeOut,
+    /// It has its turn.
+    Turn,
+    /// Another run has ended, or replaces it.
+    System,
     Commit(Arc<CommitRequest>),
     Beat(LeaseId),
     Claim,
@@ -72,6 +95,11 @@ pub(crate) struct Decided {
 }
 
 impl Decided {
+    /// Whether the time of a lease was up.
+    fn is_takeover(&self) -> bool {
+        matches!(self.by, By::Sweep) && matches!(self.transition.run.state, RunState::Queued { .. })
+    }
+
     /// Whether the run had an owner who had shown a sign of life. An offer gets lost with the answer
     /// of a poll that nobody reads, such as the second one to a poll that came twice.
     fn was_started(&self) -> bool {
@@ -94,6 +122,10 @@ pub(crate) struct Oracle {
     ledgers: BTreeMap<RunId, Ledger>,
     /// The run of each idempotency key.
     keys: BTreeMap<String, RunId>,
+    /// The run that each call has made.
+    called: BTreeMap<(RunId, Key), RunId>,
+    /// Runs whose children have been told to end.
+    ended: BTreeSet<RunId>,
     executions: u64,
     /// How far the database's clock was set forward in all.
     forward: Duration,
@@ -106,6 +138,8 @@ impl Oracle {
             calm,
             ledgers: BTreeMap::new(),
             keys: BTreeMap::new(),
+            called: BTreeMap::new(),
+            ended: BTreeSet::new(),
             executions: 0,
             forward: Duration::ZERO,
             violation: None,
@@ -135,16 +169,20 @@ impl Oracle {
         let run = decided.transition.run.id;
         if let By::Create(key) = &decided.by {
             self.created(key, run);
-            self.ledgers.insert(run, Ledger::new(Arc::new(decided.transition.run.clone())));
-            return;
+            let row = Arc::new(decided.transition.run.clone());
+            self.ledgers.insert(run, Ledger::new(row.clone()));
+            let found = self.check_called(&row).and_then(|()| self.check_turn(&row));
+            return self.conclude(run, found);
         }
         let (forward, calm) = (self.forward, self.calm);
         let Some(ledger) = self.ledgers.get_mut(&run) else {
             return self.violated(ACKED_RUNS, Some(run), "a run that nobody created".to_owned());
         };
         let found = ledger.saved(at, forward, decided);
+        let found = found.and_then(|()| self.check_received(decided));
+        let found = found.and_then(|()| self.check_turn(&decided.transition.run));
         self.conclude(run, found);
-        if calm && matches!(decided.by, By::Sweep) && decided.was_started() {
+        if calm && decided.is_takeover() && decided.was_started() {
             let what = "a lease was taken away although nothing went wrong".to_owned();
             self.violated(DB_TIME, Some(run), what);
         }
@@ -166,6 +204,11 @@ impl Oracle {
             format!("it is {state}, ready at {ready_at:?}, and its row in the queue says {row:?}")
         });
         self.conclude(run.id, found);
+    }
+
+    /// Whether every run has ended.
+    pub(crate) fn have_all_ended(&self) -> bool {
+        self.ledgers.values().all(|ledger| ledger.row.state.is_terminal())
     }
 
     /// The database's clock was set.

@@ -12,6 +12,8 @@ pub(crate) struct Plan {
     pub(crate) without: Option<Guard>,
     pub(crate) control_planes: u8,
     pub(crate) workers: u8,
+    /// Who answer questions and help runs that are stuck.
+    pub(crate) persons: u8,
     /// One client for each run.
     pub(crate) runs: u8,
     pub(crate) weather: Weather,
@@ -21,7 +23,7 @@ pub(crate) struct Plan {
 
 /// What goes wrong by itself, so many times in a thousand, and how often something is broken on
 /// purpose.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Weather {
     /// Messages that never arrive.
     pub(crate) lost: u32,
@@ -67,6 +69,11 @@ impl Weather {
         }
     }
 
+    /// Whether nothing goes wrong any more.
+    pub(crate) fn is_fair(&self) -> bool {
+        *self == Self::FAIR
+    }
+
     /// Whether nothing may go wrong that costs a worker its lease.
     pub(crate) fn is_calm(&self) -> bool {
         self.fault_every.is_none()
@@ -80,12 +87,13 @@ impl Plan {
         let weather = if calm { Weather::CALM } else { Weather::rough(dice) };
         // Few dice are thrown by a field's place in a list, so that the plan reads as a table.
         let (control_planes, workers, runs) =
-            (dice.number(2, 3), dice.number(3, 5), dice.number(12, 30));
+            (dice.number(2, 3), dice.number(3, 5), dice.number(8, 18));
         let small = |number: u32| u8::try_from(number).unwrap_or(u8::MAX);
         Self {
             without,
             control_planes: small(control_planes),
             workers: small(workers),
+            persons: 2,
             runs: small(runs),
             weather,
             faulty: dice.millis(60_000, 120_000),

@@ -1,21 +1,30 @@
 //! The code of a run, as data: a small program that chance writes for each run.
 
+mod writer;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::Name;
+use tenure_core::run::{Concurrency, RetryPolicy};
+use tenure_core::{Name, Question};
 
 use crate::dice::Dice;
+use writer::Writer;
+pub(crate) use writer::signal;
 
-/// What a run does.
+/// What a run does, and on which terms.
 #[derive(Debug)]
 pub(crate) struct Script {
     pub(crate) parts: Parts,
     pub(crate) end: End,
+    pub(crate) terms: Terms,
 }
 
 /// One thing after the other.
 pub(crate) type Parts = Arc<[Part]>;
+
+/// Every script that runs may call, by number.
+pub(crate) type Library = Vec<Arc<Script>>;
 
 #[derive(Debug)]
 pub(crate) enum Part {
@@ -23,13 +32,39 @@ pub(crate) enum Part {
     Step {
         name: &'static str,
         takes: Duration,
-        fails: bool,
+        fails: Fails,
+    },
+    /// Work that must not happen twice.
+    Once {
+        name: &'static str,
+        takes: Duration,
+        finds_out: bool,
     },
     /// A wait for the next signal of this name.
     Wait(Name),
+    /// A question, named by its title.
+    Ask(Question),
+    /// The call of another script; one that is not awaited is only made.
+    Call {
+        script: usize,
+        detached: bool,
+        awaited: bool,
+    },
     Sleep(Duration),
+    /// Here the code cannot go on until somebody gives it the result of a step.
+    Stuck,
     /// At the same time, each in a scope of its own.
     Branches(Vec<Parts>),
+}
+
+/// How a step fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fails {
+    Never,
+    /// For good; the code goes on with that.
+    Always,
+    /// So many times, and each time the run with it, which may be tried again.
+    First(usize),
 }
 
 /// How the code ends.
@@ -41,21 +76,19 @@ pub(crate) enum End {
     SucceedAfter(u32),
 }
 
-/// Few names, so that equals in one scope are common.
-const STEPS: [&str; 3] = ["plan", "search", "write"];
-const SIGNALS: [&str; 2] = ["go", "stop"];
+/// What its creator asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Terms {
+    pub(crate) retry: RetryPolicy,
+    pub(crate) priority: i32,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) concurrency: Option<Concurrency>,
+}
 
 impl Script {
-    /// A script by chance.
-    pub(crate) fn new(dice: &mut Dice) -> Self {
-        let len = dice.number(2, 6);
-        let parts = parts(dice, len, 2);
-        let end = match dice.number(0, 9) {
-            0 => End::Fail,
-            1 => End::SucceedAfter(dice.number(1, 2)),
-            _ => End::Succeed,
-        };
-        Self { parts, end }
+    /// A script by chance; those that it calls are put into the library.
+    pub(crate) fn new(dice: &mut Dice, library: &mut Library) -> Self {
+        Writer::new(dice, library).script()
     }
 
     /// The signals that the code waits for, one for each wait.
@@ -75,54 +108,12 @@ fn collect(parts: &[Part], found: &mut Vec<Name>) {
                     collect(branch, found);
                 }
             }
-            Part::Step { .. } | Part::Sleep(_) => {}
+            Part::Step { .. }
+            | Part::Once { .. }
+            | Part::Ask(_)
+            | Part::Call { .. }
+            | Part::Sleep(_)
+            | Part::Stuck => {}
         }
     }
-}
-
-fn parts(dice: &mut Dice, len: u32, depth: u32) -> Parts {
-    (0..len).map(|_| part(dice, depth)).collect()
-}
-
-fn part(dice: &mut Dice, depth: u32) -> Part {
-    match dice.number(0, 19) {
-        0..=3 => Part::Wait(signal(dice)),
-        4..=5 => Part::Sleep(nap(dice)),
-        10..=11 if depth > 0 => beside_a_nap(dice),
-        6..=9 if depth > 0 => {
-            let branch = |_| {
-                let len = dice.number(1, 3);
-                parts(dice, len, depth - 1)
-            };
-            Part::Branches((0..2).map(branch).collect())
-        }
-        _ => step(dice),
-    }
-}
-
-/// A sleep that ends in the worker, because a step beside it keeps the run from being parked. So
-/// something begins although nobody has been heard for a while.
-fn beside_a_nap(dice: &mut Dice) -> Part {
-    let long = Part::Step { name: "wait", takes: dice.millis(5_000, 25_000), fails: false };
-    let nap = Part::Sleep(dice.millis(2_000, 20_000));
-    let then = step(dice);
-    Part::Branches(vec![Arc::new([long]), Arc::new([nap, then])])
-}
-
-fn step(dice: &mut Dice) -> Part {
-    let name = STEPS[dice.place(STEPS.len())];
-    // Most are short; some take longer than a lease.
-    let takes = if dice.chance(200) { dice.millis(1_000, 15_000) } else { dice.millis(1, 800) };
-    Part::Step { name, takes, fails: dice.chance(100) }
-}
-
-/// Short ones are slept in the worker, long ones in the queue.
-fn nap(dice: &mut Dice) -> Duration {
-    if dice.chance(400) { dice.millis(0, 2_000) } else { dice.millis(2_000, 30_000) }
-}
-
-/// One of the names that signals have.
-pub(crate) fn signal(dice: &mut Dice) -> Name {
-    let name = SIGNALS[dice.place(SIGNALS.len())];
-    name.parse().expect("a name as the constants above have it")
 }

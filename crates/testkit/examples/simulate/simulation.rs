@@ -13,6 +13,7 @@ use crate::figures::Figures;
 use crate::guard::Guard;
 use crate::message::{Address, Message, Node};
 use crate::oracle::Violation;
+use crate::person::Person;
 use crate::plan::Plan;
 use crate::trace::{Line, Trace};
 use crate::worker::Worker;
@@ -33,6 +34,7 @@ struct Simulation {
     control_planes: BTreeMap<u8, ControlPlane>,
     workers: BTreeMap<u8, Worker>,
     clients: BTreeMap<u8, Client>,
+    persons: BTreeMap<u8, Person>,
 }
 
 /// How long everything may take to come to its end when nothing goes wrong any more: sleeps, pauses
@@ -49,6 +51,7 @@ pub(crate) fn simulate(seed: u64, without: Option<Guard>, keep: bool) -> Outcome
         control_planes: BTreeMap::new(),
         workers: BTreeMap::new(),
         clients: BTreeMap::new(),
+        persons: BTreeMap::new(),
     };
     simulation.begin();
     simulation.run();
@@ -62,7 +65,9 @@ impl Simulation {
         let control_planes = (0..plan.control_planes).map(Node::ControlPlane);
         let workers = (0..plan.workers).map(Node::Worker);
         let clients = (0..plan.runs).map(Node::Client);
-        control_planes.chain(workers).chain(clients).for_each(|node| self.start(node));
+        let persons = (0..plan.persons).map(Node::Person);
+        let all = control_planes.chain(workers).chain(clients).chain(persons);
+        all.for_each(|node| self.start(node));
         self.world.enter(Duration::ZERO, Event::Fault(Fault::Next));
         self.world.enter(plan.faulty, Event::Fault(Fault::Fair));
     }
@@ -70,13 +75,17 @@ impl Simulation {
     /// Safety while things go wrong; then liveness: everything comes to its end.
     fn run(&mut self) {
         let end = self.world.plan.faulty + BOUND;
-        while self.world.oracle.violation().is_none()
-            && self.world.now < end
-            && !self.clients.values().all(Client::is_over)
-        {
+        while self.world.oracle.violation().is_none() && self.world.now < end && !self.is_over() {
             let Some(event) = self.world.next() else { return };
             self.happen(event);
         }
+    }
+
+    /// Whether every client has seen the end of its run, and every run has ended.
+    fn is_over(&self) -> bool {
+        self.clients.values().all(Client::is_over)
+            && self.world.store.is_quiet()
+            && self.world.oracle.have_all_ended()
     }
 
     fn finish(mut self) -> Outcome {
@@ -138,6 +147,11 @@ impl Simulation {
                     client.hear(world, caller.call, reply);
                 }
             }
+            (Node::Person(place), Message::Answer(caller, reply)) => {
+                if let Some(person) = self.persons.get_mut(&place) {
+                    person.hear(world, caller.call, reply);
+                }
+            }
             _ => {}
         }
     }
@@ -158,6 +172,11 @@ impl Simulation {
             (Node::Client(place), Alarm::Client(alarm)) => {
                 if let Some(client) = self.clients.get_mut(&place) {
                     client.ring(world, alarm);
+                }
+            }
+            (Node::Person(place), Alarm::Person(alarm)) => {
+                if let Some(person) = self.persons.get_mut(&place) {
+                    person.ring(world, alarm);
                 }
             }
             _ => {}
@@ -196,6 +215,9 @@ impl Simulation {
             Node::Client(place) => {
                 self.clients.insert(place, Client::start(me, world));
             }
+            Node::Person(place) => {
+                self.persons.insert(place, Person::start(me, world));
+            }
             Node::Database => {}
         }
     }
@@ -221,7 +243,7 @@ impl Simulation {
                 }
                 self.end(node);
             }
-            Node::Client(_) | Node::Database => {}
+            Node::Client(_) | Node::Person(_) | Node::Database => {}
         }
     }
 
@@ -244,7 +266,7 @@ impl Simulation {
         match node {
             Node::Worker(place) => drop(self.workers.remove(&place)),
             Node::ControlPlane(place) => drop(self.control_planes.remove(&place)),
-            Node::Client(_) | Node::Database => {}
+            Node::Client(_) | Node::Person(_) | Node::Database => {}
         }
         let down = self.world.dice.millis(50, 5_000);
         self.world.enter(down, Event::Fault(Fault::Start(node)));

@@ -36,8 +36,17 @@ fn everything_holds_whatever_goes_wrong() {
         figures.recognised,
         figures.fenced,
         figures.parked,
+        figures.called,
+        figures.answered,
+        figures.late_answers,
+        figures.timed_out,
+        figures.doubts,
+        figures.paused,
+        figures.patched,
+        figures.turns,
+        figures.retried,
     ];
-    assert!(some.iter().all(|count| *count > SEEDS / 4), "too little happened:\n{figures}");
+    assert!(some.iter().all(|count| *count > SEEDS / 10), "too little happened:\n{figures}");
 }
 
 #[test]

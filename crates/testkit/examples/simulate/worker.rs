@@ -5,6 +5,7 @@ mod beat;
 mod drive;
 mod journal;
 mod leased;
+mod steps;
 
 use std::collections::BTreeMap;
 use std::time::Duration;

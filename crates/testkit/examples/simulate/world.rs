@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::time::Duration;
 
+use tenure_core::steering::Steer;
 use tenure_core::{Effect, RunId, Transition};
 use uuid::Uuid;
 
@@ -17,7 +18,7 @@ use crate::plan::Plan;
 use crate::show::Saved;
 use crate::store::Store;
 use crate::trace::Trace;
-use crate::{client, control_plane, worker};
+use crate::{client, control_plane, person, worker};
 
 /// Something that is to happen.
 pub(crate) enum Event {
@@ -32,6 +33,7 @@ pub(crate) enum Alarm {
     ControlPlane(control_plane::Alarm),
     Worker(worker::Alarm),
     Client(client::Alarm),
+    Person(person::Alarm),
 }
 
 /// A process as the machine that it runs on sees it.
@@ -133,7 +135,7 @@ impl World {
         let at = Moment { now: self.now, database: self.store.clock(self.now) };
         for change in decided {
             self.oracle.saved(at, change);
-            self.figures.leases += u64::from(matches!(change.by, By::Claim));
+            self.count(change);
             let run = &change.transition.run;
             self.note(Some(run.id), Saved(change));
         }
@@ -141,13 +143,22 @@ impl World {
         for transition in whole {
             let run = transition.run.clone();
             hints.extend(transition.effects.iter().filter_map(hint));
-            self.store.save(transition);
+            self.store.save(transition, at.database);
             self.oracle.queued(&run, self.store.queued(run.id));
             if let Some(script) = self.store.script(run.id) {
                 self.oracle.rests(self.now, &run, script);
             }
         }
         hints
+    }
+
+    fn count(&mut self, change: &Decided) {
+        let figures = &mut self.figures;
+        let pausing = matches!(change.by, By::Steer(Steer::Pause));
+        figures.leases += u64::from(matches!(change.by, By::Claim));
+        figures.timed_out += u64::from(matches!(change.by, By::TimeOut));
+        figures.turns += u64::from(matches!(change.by, By::Turn));
+        figures.paused += u64::from(pausing);
     }
 
     /// Commits a transaction with one change for each run.
@@ -165,6 +176,7 @@ impl World {
 fn hint(effect: &Effect) -> Option<Hint> {
     match effect {
         Effect::Enqueue { .. } => Some(Hint::Pool),
+        Effect::Post { .. } => Some(Hint::Posted),
         Effect::WakeOwner(worker) => Some(Hint::Worker(*worker)),
         Effect::Open { .. }
         | Effect::Append(_)
@@ -172,7 +184,6 @@ fn hint(effect: &Effect) -> Option<Hint> {
         | Effect::OpenInterrupt(_)
         | Effect::EndInterrupt { .. }
         | Effect::CloseInterrupts { .. }
-        | Effect::Post { .. }
         | Effect::Dequeue
         | Effect::WakeWatchers => None,
     }

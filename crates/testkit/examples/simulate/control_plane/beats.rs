@@ -85,14 +85,14 @@ fn extend(world: &mut World, leases: &[Held]) -> Option<Vec<News>> {
         let run = world.store.run(held.run).cloned();
         let beaten = run.map(|run| (run.beat(held.lease, now, limits::LEASE_TTL), run));
         if let Some((Ok(transition), run)) = beaten {
-            let cancel = run.cancel_asked().is_some();
-            if run.inbox > held.inbox || (cancel && !held.cancel) {
-                news.push(News { lease: held.lease, lost: false, cancel, inbox: run.inbox });
+            let (cancel, pause) = (run.cancel_asked().is_some(), run.pause_asked());
+            if run.inbox > held.inbox || (cancel && !held.cancel) || pause != held.pause {
+                news.push(News { lease: held.lease, lost: false, cancel, pause, inbox: run.inbox });
             }
             decided.push(Decided { by: By::Beat(held.lease), before: Some(run), transition });
         } else {
-            let Held { lease, inbox, cancel, .. } = *held;
-            news.push(News { lease, lost: true, cancel, inbox });
+            let Held { lease, inbox, cancel, pause, .. } = *held;
+            news.push(News { lease, lost: true, cancel, pause, inbox });
         }
     }
     world.save(&decided);

@@ -112,6 +112,7 @@ fn ready(world: &mut World, limit: usize) -> Vec<Arc<Run>> {
         now = Timestamp::from_micros(i64::MAX);
     }
     let mut ready = world.store.ready(now, limit);
+    world.oracle.chosen(&ready, world.store.due(now));
     ready.retain(|_| !world.dice.chance(world.plan.weather.busy));
     ready
 }

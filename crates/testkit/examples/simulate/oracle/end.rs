@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::{RunId, RunState};
+use tenure_core::{Key, RunId, RunState};
 
 use super::ledger::Ledger;
-use super::{ACKED_RUNS, Broken, NO_LOST_WAKE, Oracle, REPLAY, must};
-use crate::code;
+use super::{ACKED_RUNS, Broken, FAMILY, NO_LOST_WAKE, Oracle, REPLAY, must};
+use crate::code::{self, FLAKY};
 use crate::figures::Figures;
 use crate::script::{End, Script};
 use crate::store::Store;
@@ -22,6 +22,9 @@ impl Oracle {
             .collect();
         for (run, found) in found {
             self.conclude(run, found);
+        }
+        if !store.is_quiet() {
+            self.violated(FAMILY, None, "messages between runs are left".to_owned());
         }
         self.ledgers.values().for_each(|ledger| count(ledger, figures));
     }
@@ -50,18 +53,36 @@ fn judge(
             })?;
             true
         }
-        (RunState::Failed { failure, .. }, End::Fail) if failure.code == "as_written" => true,
-        (RunState::Failed { failure, .. }, _) => failure.code == "exhausted" && !calm,
+        (RunState::Failed { failure, at }, end) => match failure.code.as_str() {
+            "as_written" => end == End::Fail,
+            "exhausted" => !calm,
+            "deadline" => ledger.row.deadline.is_some_and(|deadline| deadline <= *at),
+            FLAKY => ledger.is_out_of_retries(),
+            _ => false,
+        },
         (RunState::Cancelled { .. }, _) => true,
         _ => false,
     };
     must(expected, ACKED_RUNS, || format!("it ended as {state:?}; its code says {:?}", script.end))
 }
 
+impl Ledger {
+    /// Whether its policy has no further attempt, or nobody wants one.
+    fn is_out_of_retries(&self) -> bool {
+        let row = &self.row;
+        let cancelled = |key: &Key| key.as_str().starts_with("tenure:cancel");
+        row.retried >= row.retry.limit
+            || row.attempts >= row.max_attempts
+            || self.entries.iter().any(|entry| cancelled(&entry.record.key))
+    }
+}
+
 fn count(ledger: &Ledger, figures: &mut Figures) {
     figures.runs += 1;
     figures.entries += ledger.entries.len() as u64;
     figures.takeovers += ledger.takeovers;
+    figures.called += u64::from(ledger.row.parent.is_some());
+    figures.retried += u64::from(ledger.row.retried);
     match ledger.row.state {
         RunState::Succeeded { .. } => figures.succeeded += 1,
         RunState::Failed { .. } => figures.failed += 1,

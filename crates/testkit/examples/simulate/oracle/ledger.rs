@@ -4,17 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::run::{InboxItem, Outcome, Topic, WaitReason};
-use tenure_core::{
-    Effect, Entry, EntryKind, EntryStatus, Key, LeaseId, Record, Run, RunState, Timestamp, limits,
-};
+use tenure_core::run::{InboxItem, Outcome, WaitReason};
+use tenure_core::steering::Steer;
+use tenure_core::{Entry, Interrupt, InterruptId, Key, LeaseId, Run, RunState, Timestamp, limits};
 
 use super::effects::Execution;
-use super::{
-    Broken, By, DB_TIME, Decided, FINAL, FIRST_WINS, Moment, NO_GAP, NO_LOST_WAKE, ONE_WRITER,
-    SIGNALS, must,
-};
-use crate::message::value;
+use super::{Broken, By, DB_TIME, Decided, FINAL, Moment, NO_LOST_WAKE, ONE_WRITER, must};
 
 /// What the oracle knows about a run.
 pub(super) struct Ledger {
@@ -23,12 +18,17 @@ pub(super) struct Ledger {
     /// When each was committed, and how far the database's clock had been set forward by then.
     times: Vec<(Duration, Duration)>,
     pub(super) inbox: Vec<InboxItem>,
+    pub(super) questions: BTreeMap<InterruptId, Interrupt>,
+    /// Whether it was asked to rest, and not to go on since then.
+    pub(super) paused: bool,
     pub(super) executions: BTreeMap<Key, Vec<Execution>>,
     pub(super) owner: Option<Owner>,
     leases: BTreeSet<LeaseId>,
     epoch: u64,
     /// Leases that are over, and whether their worker could know that without being told.
     pub(super) late: BTreeMap<LeaseId, bool>,
+    /// Leases that ended while something was being executed, because its code gave up.
+    pub(super) cut: BTreeSet<LeaseId>,
     /// Leases that were taken away because their time was up.
     pub(super) takeovers: u64,
 }
@@ -36,7 +36,7 @@ pub(super) struct Ledger {
 /// Who may write.
 pub(super) struct Owner {
     pub(super) lease: LeaseId,
-    epoch: u64,
+    pub(super) epoch: u64,
     /// Before this moment nobody may take over.
     until: Timestamp,
     /// Whether a heartbeat was acknowledged, so that the worker knows how long it may go on.
@@ -53,6 +53,9 @@ impl Ledger {
             entries: Vec::new(),
             times: Vec::new(),
             inbox: Vec::new(),
+            questions: BTreeMap::new(),
+            paused: false,
+            cut: BTreeSet::new(),
             executions: BTreeMap::new(),
             owner: None,
             leases: BTreeSet::new(),
@@ -64,6 +67,19 @@ impl Ledger {
 
     pub(super) fn owner(&self) -> Option<LeaseId> {
         self.owner.as_ref().map(|owner| owner.lease)
+    }
+
+    /// Whether it does not go on, or will not for long: what an acknowledged pause means.
+    pub(super) fn rests_or_will(&self) -> bool {
+        let asked = self.row.pause_asked() || self.row.cancel_asked().is_some();
+        asked
+            || matches!(
+                self.row.state,
+                RunState::Waiting { reason: WaitReason::Paused(_) | WaitReason::Blocked(_) }
+                    | RunState::Succeeded { .. }
+                    | RunState::Failed { .. }
+                    | RunState::Cancelled { .. }
+            )
     }
 
     pub(super) fn doubt(&mut self) {
@@ -89,29 +105,16 @@ impl Ledger {
             format!("it had ended as {} and became {}", self.row.state.name(), run.state.name())
         })?;
         self.check_right(at, decided)?;
+        let recorded = self.entries.len();
         for effect in &decided.transition.effects {
-            match effect {
-                Effect::Append(entry) => {
-                    self.check_entry(entry, decided)?;
-                    self.entries.push(entry.clone());
-                    self.times.push((at.now, forward));
-                }
-                Effect::Receive(item) => self.receive(item)?,
-                Effect::Open { .. }
-                | Effect::OpenInterrupt(_)
-                | Effect::EndInterrupt { .. }
-                | Effect::CloseInterrupts { .. }
-                | Effect::Post { .. }
-                | Effect::Enqueue { .. }
-                | Effect::Dequeue
-                | Effect::WakeOwner(_)
-                | Effect::WakeWatchers => {}
-            }
+            self.note_effect(at.database, effect, decided)?;
         }
+        self.times.resize(self.times.len() + self.entries.len() - recorded, (at.now, forward));
         self.check_rest(decided)?;
         self.note_owner(at, decided)?;
+        self.note_pause(decided);
         self.row = Arc::new(run.clone());
-        Ok(())
+        self.check_questions()
     }
 
     /// Whether who causes it may do so now.
@@ -135,65 +138,19 @@ impl Ledger {
             By::Sweep => {
                 let up = self.owner.as_ref().is_some_and(|owner| owner.until < now);
                 let forced = row.cancel_asked().is_some_and(|(_, force_at)| force_at <= now);
-                must(up || forced, DB_TIME, || {
+                let late = row.deadline.is_some_and(|deadline| deadline <= now);
+                must(up || forced || late, DB_TIME, || {
                     format!("its lease was taken away at {now}, before its time was up")
                 })
             }
-            By::Create(_) | By::Client => Ok(()),
+            By::Create(_)
+            | By::Client
+            | By::Steer(_)
+            | By::Answer
+            | By::TimeOut
+            | By::Turn
+            | By::System => Ok(()),
         }
-    }
-
-    fn check_entry(&self, entry: &Entry, decided: &Decided) -> Result<(), Broken> {
-        let (seq, key) = (entry.seq, &entry.record.key);
-        must(seq == self.entries.len() as u64 + 1, NO_GAP, || {
-            format!("entry {seq} follows {} entries", self.entries.len())
-        })?;
-        must(self.entries.iter().all(|old| old.record.key != *key), FIRST_WINS, || {
-            format!("`{key}` was recorded twice")
-        })?;
-        if key.is_reserved() {
-            let state = decided.transition.run.state.name();
-            let owned = decided.transition.run.lease_held().is_some();
-            return must(!owned, ONE_WRITER, || format!("`{key}` was written while {state}"));
-        }
-        let (Some(owner), By::Commit(commit)) = (&self.owner, &decided.by) else {
-            let what = format!("entry {seq} was not written by a worker");
-            return Err(Broken(ONE_WRITER, what));
-        };
-        must(entry.epoch == owner.epoch, ONE_WRITER, || {
-            format!("entry {seq} has epoch {}, its lease has {}", entry.epoch, owner.epoch)
-        })?;
-        must(seq >= commit.expected_seq, FIRST_WINS, || {
-            format!("entry {seq} was written for a later place")
-        })?;
-        match entry.record.kind {
-            EntryKind::Wait => self.check_signal(&entry.record),
-            _ => self.check_produced(&entry.record, owner.lease),
-        }
-    }
-
-    /// The first wait for a name takes the first signal of that name, the second the second.
-    fn check_signal(&self, record: &Record) -> Result<(), Broken> {
-        let Some(name) = signal(&record.key) else { return Ok(()) };
-        let taken = |entry: &&Entry| signal(&entry.record.key) == Some(name);
-        let taken = self.entries.iter().filter(taken).count();
-        let mut sent = self.inbox.iter().filter(|item| signal_of(item) == Some(name));
-        let brought = sent.nth(taken).map(|item| &item.result);
-        let expected = brought.and_then(|result| result.clone().ok()).map(EntryStatus::Succeeded);
-        must(expected.as_ref() == Some(&record.status), SIGNALS, || {
-            format!("`{}` took another signal than number {} of its name", record.key, taken + 1)
-        })
-    }
-
-    fn receive(&mut self, item: &InboxItem) -> Result<(), Broken> {
-        let (number, source) = (item.number, &item.source);
-        let twice = self.inbox.iter().any(|old| old.source == *source);
-        must(!twice, SIGNALS, || format!("signal `{source}` was delivered twice"))?;
-        must(number == self.inbox.len() as u64 + 1, SIGNALS, || {
-            format!("item {number} of the inbox follows {} items", self.inbox.len())
-        })?;
-        self.inbox.push(item.clone());
-        Ok(())
     }
 
     /// Whether it may rest as it does now.
@@ -217,13 +174,27 @@ impl Ledger {
         })
     }
 
+    /// Notes that somebody wants it to rest, or to go on.
+    fn note_pause(&mut self, decided: &Decided) {
+        match decided.by {
+            By::Steer(Steer::Pause) => self.paused = true,
+            By::Steer(Steer::Resume | Steer::Retry | Steer::Patch) => self.paused = false,
+            _ => {}
+        }
+    }
+
     fn note_owner(&mut self, at: Moment, decided: &Decided) -> Result<(), Broken> {
         let run = &decided.transition.run;
-        self.takeovers += u64::from(matches!(decided.by, By::Sweep));
+        self.takeovers += u64::from(decided.is_takeover());
         let Some(lease) = run.lease_held() else {
             if let Some(owner) = self.owner.take() {
                 let ended = matches!(decided.by, By::Commit(_));
-                let known = ended || (owner.acknowledged && !owner.doubtful);
+                if gave_up(&decided.by) {
+                    self.cut.insert(owner.lease);
+                }
+                // A deadline is nothing that a worker knows of.
+                let up = owner.until < at.database;
+                let known = ended || (up && owner.acknowledged && !owner.doubtful);
                 self.late.insert(owner.lease, known);
             }
             return Ok(());
@@ -244,31 +215,12 @@ impl Ledger {
         }
         Ok(())
     }
-
-    fn check_produced(&self, record: &Record, lease: LeaseId) -> Result<(), Broken> {
-        let executions = self.executions.get(&record.key).into_iter().flatten();
-        let by = |execution: &Execution| {
-            let result = execution.number.to_string();
-            execution.lease == lease && value(&record.status) == result.as_bytes()
-        };
-        must({ executions }.any(by), ONE_WRITER, || {
-            format!("`{}` was recorded with a result that its lease did not produce", record.key)
-        })
-    }
 }
 
-/// The signal that an item of the inbox is.
-fn signal_of(item: &InboxItem) -> Option<&str> {
-    match &item.topic {
-        Topic::Signal(name) => Some(name.as_str()),
-        Topic::Wait(_) => None,
-    }
-}
-
-/// The signal that a wait's key names.
-fn signal(key: &Key) -> Option<&str> {
-    let segment = key.as_str().rsplit('/').next()?;
-    segment.split('#').next()?.strip_prefix("signal:")
+/// Whether the code stopped wherever it was.
+fn gave_up(by: &By) -> bool {
+    let By::Commit(commit) = by else { return false };
+    matches!(commit.outcome, Some(Outcome::Fail { .. } | Outcome::Block(_)))
 }
 
 fn number(lease: LeaseId) -> u128 {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use tenure_core::run::WaitReason;
-use tenure_core::{Key, Run, RunState};
+use tenure_core::{Error, Key, Run, RunState};
 
 use super::effects::is_over;
 use super::ledger::Ledger;
@@ -38,13 +38,16 @@ impl Oracle {
 fn code(ledger: &Ledger, script: &Script) -> tenure_core::Result<(Code, Vec<Want>)> {
     let mut code = Code::new(script, ledger.entries.iter().cloned())?;
     let mut wants = code.go_on()?;
+    if let Some(stop) = code.stop() {
+        return Err(Error::internal(format!("it was parked although its code stops: {stop:?}")));
+    }
     wants.extend(code.receive(ledger.inbox.clone()));
     Ok((code, wants))
 }
 
 fn must_wait(want: &Want) -> Result<(), Broken> {
     let key = match want {
-        Want::Execute { key, .. } => key,
+        Want::Do { key, .. } => key,
         Want::Record { record, .. } => &record.key,
         Want::Sleep { .. } => return Ok(()),
     };

@@ -1,5 +1,6 @@
 //! What clients and workers were told: it must be so, and stay so.
 
+use tenure_core::steering::Steer;
 use tenure_core::{Entry, Error, LeaseId, Run, RunId};
 
 use super::{ACKED_RUNS, ACKNOWLEDGED, BLAMELESS, Broken, FINAL, FIRST_WINS, Oracle, must};
@@ -29,11 +30,16 @@ impl Oracle {
         self.conclude(run, found);
     }
 
-    /// A client was told that a run is being cancelled, or has ended.
-    pub(crate) fn told_cancelled(&mut self, run: RunId) {
-        let row = self.ledgers.get(&run).map(|ledger| &ledger.row);
-        let there = row.is_some_and(|row| row.cancel_asked().is_some() || row.state.is_terminal());
-        let what = || "a cancel was acknowledged and forgotten".to_owned();
+    /// A client was told that it has intervened.
+    pub(crate) fn told_steered(&mut self, run: RunId, steer: Steer) {
+        let Some(ledger) = self.ledgers.get(&run) else { return };
+        let row = &ledger.row;
+        let there = match steer {
+            Steer::Cancel => row.cancel_asked().is_some() || row.state.is_terminal(),
+            Steer::Pause => !ledger.paused || ledger.rests_or_will(),
+            Steer::Resume | Steer::Retry | Steer::Patch | Steer::Prioritize => true,
+        };
+        let what = || format!("a {} was acknowledged and forgotten", steer.as_str());
         let found = must(there, ACKNOWLEDGED, what);
         self.conclude(run, found);
     }

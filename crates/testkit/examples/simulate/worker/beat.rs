@@ -63,6 +63,7 @@ impl Worker {
                 self.drop_run(world, piece.lease);
             } else if let Some(leased) = self.runs.get_mut(&piece.lease) {
                 leased.hear(piece.inbox, piece.cancel);
+                leased.pause = piece.pause;
             }
         }
         for lease in leases {

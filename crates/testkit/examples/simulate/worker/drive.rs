@@ -6,10 +6,10 @@ use std::time::Duration;
 use tenure_core::run::Outcome;
 use tenure_core::{Failure, LeaseId};
 
-use super::leased::{Executing, Leased, Ready, Sleeping};
+use super::leased::{Leased, Ready, Sleeping};
 use super::{Alarm, Life, Purpose, Worker};
 use crate::calls::Manner;
-use crate::code::{self, FiberId, Want};
+use crate::code::{self, FiberId, Stop, Want};
 use crate::guard::Guard;
 use crate::message::{Reply, Request};
 use crate::script::End;
@@ -112,8 +112,8 @@ impl Leased {
     pub(super) fn want(&mut self, world: &mut World, wants: impl IntoIterator<Item = Want>) {
         for want in wants {
             match want {
-                Want::Execute { fiber, key, takes, fails } => {
-                    self.ready.push_back(Ready { fiber, key, takes, fails });
+                Want::Do { fiber, key, takes, work } => {
+                    self.ready.push_back(Ready { fiber, key, takes, work });
                 }
                 Want::Record { fiber, record } => self.records.push_back((fiber, record)),
                 Want::Sleep { fiber, key, began, length } => {
@@ -127,37 +127,16 @@ impl Leased {
         }
     }
 
-    /// Begins the steps that the code has come to, if the lease is known to stand.
-    fn begin_steps(&mut self, world: &mut World, draining: bool) {
-        if self.outcome.is_some() || draining || self.cancel || self.is_stale(world) {
-            return;
-        }
-        for Ready { fiber, key, takes, fails } in mem::take(&mut self.ready) {
-            let (number, repeated) = world.oracle.executed(self.run.id, &key, self.lease);
-            world.figures.executions += 1;
-            world.figures.repeated += u64::from(repeated);
-            let lease = self.lease.uuid().as_u128();
-            let what = format_args!("{} begins `{key}` under lease {lease}: {number}", self.me);
-            world.note(Some(self.run.id), what);
-            self.executing.insert(fiber, Executing { number, fails });
-            world.alarm(self.me, takes, Alarm::StepEnds(self.lease, fiber));
-        }
-    }
-
-    fn step_ends(&mut self, world: &mut World, fiber: FiberId) {
-        let Some(Executing { number, fails }) = self.executing.remove(&fiber) else { return };
-        let (None, Some(code)) = (&self.outcome, &mut self.code) else { return };
-        match code.finished(fiber, code::result(number, fails)) {
-            Ok(record) => self.records.push_back((fiber, record)),
-            Err(error) => world.oracle.stuck(self.run.id, &error),
-        }
-    }
-
     /// What these fibers wanted to be recorded is in the journal.
     pub(super) fn recorded(&mut self, world: &mut World, fibers: Vec<FiberId>) {
-        let Some(code) = &mut self.code else { return };
-        let wants: Vec<_> = fibers.into_iter().filter_map(|fiber| code.recorded(fiber)).collect();
-        self.want(world, wants);
+        // Whose outcome is decided does nothing more; but a suspend may be refused.
+        let goes_on = matches!(self.outcome, None | Some(Outcome::Suspend { .. }));
+        let Some(code) = self.code.as_mut().filter(|_| goes_on) else { return };
+        let recorded = fibers.into_iter().map(|fiber| code.recorded(fiber));
+        match recorded.collect::<Result<Vec<_>, _>>() {
+            Ok(wants) => self.want(world, wants.into_iter().flatten()),
+            Err(error) => world.oracle.stuck(self.run.id, &error),
+        }
     }
 
     fn sleep_ends(&mut self, world: &mut World, fiber: FiberId) {
@@ -174,10 +153,23 @@ impl Leased {
         if self.cancel {
             return Some(Outcome::Cancelled);
         }
-        if let Some(output) = self.code.as_ref()?.output() {
-            return Some(self.outcome_of(output));
+        let code = self.code.as_ref()?;
+        match (code.stop().cloned(), code.output()) {
+            (Some(Stop::Blocked(failure)), _) => return Some(Outcome::Block(failure)),
+            (Some(Stop::Failed { failure, again }), _) => {
+                return Some(Outcome::Fail { failure, retry_after: None, again });
+            }
+            (None, Some(output)) => return Some(self.outcome_of(output)),
+            (None, None) => {}
         }
-        (draining && (self.executing.is_empty() || self.abandoned)).then_some(Outcome::Release)
+        let starting = code.is_starting() || self.ready.iter().any(Ready::has_started);
+        let at_rest = self.executing.is_empty() && !starting;
+        (self.is_leaving(draining) && (at_rest || self.abandoned)).then_some(Outcome::Release)
+    }
+
+    /// Whether the run is to be given back: the worker goes away, or the run is to rest.
+    pub(super) fn is_leaving(&self, draining: bool) -> bool {
+        draining || self.pause
     }
 
     fn outcome_of(&self, output: tenure_core::Payload) -> Outcome {
@@ -199,6 +191,7 @@ impl Leased {
         let recording = self.flight.is_some() || !self.records.is_empty();
         let settled = !recording || world.plan.lacks(Guard::Parking);
         let awake = self.next_alarm(world).is_none_or(|left| left > NAP);
-        code.is_parked() && settled && awake && !self.reading && self.ready.is_empty()
+        let idle = self.ready.is_empty() && self.executing.is_empty();
+        code.is_parked() && settled && awake && !self.reading && idle
     }
 }

@@ -48,6 +48,7 @@ impl Worker {
                 }
                 leased.next_seq = run.next_seq;
                 leased.hear(run.inbox, run.cancel_asked().is_some());
+                leased.pause = run.pause_asked();
                 leased.recorded(world, fibers);
                 self.go_on(world, lease);
             }

@@ -6,15 +6,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::run::Outcome;
-use tenure_core::{Entry, Failure, Key, LeaseId, Record, Run, Timestamp, limits};
+use tenure_core::{Entry, EntryStatus, Failure, Key, LeaseId, Record, Run, Timestamp, limits};
 
-use crate::code::{Code, FiberId};
+use crate::code::{Code, FiberId, Work};
 use crate::guard::Guard;
 use crate::message::{Address, CommitRequest, Held, Offered};
 use crate::script::Script;
 use crate::world::World;
 
 /// A run in one worker, under one lease.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, in any combination")]
 pub(super) struct Leased {
     pub(super) me: Address,
     rate: u32,
@@ -40,6 +41,8 @@ pub(super) struct Leased {
     pub(super) inbox: u64,
     pub(super) reading: bool,
     pub(super) cancel: bool,
+    /// The run is to rest; that may be taken back.
+    pub(super) pause: bool,
     pub(super) abandoned: bool,
     /// Grows with everything that happens; a run is parked when it has been quiet.
     pub(super) changes: u64,
@@ -68,12 +71,22 @@ pub(super) struct Ready {
     pub(super) fiber: FiberId,
     pub(super) key: Key,
     pub(super) takes: Duration,
-    pub(super) fails: bool,
+    pub(super) work: Work,
 }
 
-pub(super) struct Executing {
-    pub(super) number: u64,
-    pub(super) fails: bool,
+impl Ready {
+    /// Whether it is on record that it starts.
+    pub(super) fn has_started(&self) -> bool {
+        self.work == Work::Once { started: true }
+    }
+}
+
+#[derive(Debug)]
+pub(super) enum Executing {
+    /// A step, which will end so.
+    Step(EntryStatus),
+    /// It is being found out whether this step has happened.
+    FindOut(Key),
 }
 
 pub(super) struct Sleeping {
@@ -115,6 +128,7 @@ impl Leased {
             inbox: run.inbox,
             reading: false,
             cancel: false,
+            pause: false,
             abandoned: false,
             changes: 0,
             term: Term { beaten: now, granted: limits::OFFER_TTL, was_past: false },
@@ -152,8 +166,8 @@ impl Leased {
 
     /// What a heartbeat says about it.
     pub(super) fn held(&self) -> Held {
-        let Self { lease, inbox, cancel, .. } = *self;
-        Held { run: self.run.id, lease, inbox, cancel }
+        let Self { lease, inbox, cancel, pause, .. } = *self;
+        Held { run: self.run.id, lease, inbox, cancel, pause }
     }
 
     /// News.
