@@ -140,8 +140,6 @@ impl Client {
             }
             // Another run has its turn: it asks again later.
             (Purpose::Create, Reply::Refused(error)) if self.may_be_refused(&error) => {
-                // Not for ever: it may be refused as long as there are others.
-                self.over = world.plan.weather.is_fair();
                 let pause = world.dice.millis(1_000, 10_000);
                 world.alarm(self.me, pause, Alarm::Do(Purpose::Create));
             }

@@ -230,7 +230,11 @@ fn unavailable() -> Error {
     Error::unavailable("the database is away; try again", "simulated")
 }
 
-/// How long a transaction takes, with what comes before it.
+/// How long a transaction takes, with what comes before it. At times it hangs for long: a lock, a
+/// connection that is not there.
 fn latency(world: &mut World) -> Duration {
+    if world.dice.chance(world.plan.weather.stuck) {
+        return world.dice.millis(1_000, 15_000);
+    }
     if world.dice.chance(50) { world.dice.millis(20, 300) } else { world.dice.millis(1, 10) }
 }

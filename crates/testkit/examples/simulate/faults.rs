@@ -19,6 +19,8 @@ pub(crate) enum Fault {
     Stop(Node),
     /// Nobody is cut off from this one any more.
     Heal(Node),
+    /// Something happens to this one at the worst moment.
+    Strike(Node),
     /// From now on nothing goes wrong any more.
     Fair,
 }
@@ -66,6 +68,32 @@ impl World {
         self.freeze(node, time);
         self.figures.freezes += 1;
         None
+    }
+
+    /// A moment in which a mistake would show: at times something is about to happen to who is in it.
+    pub(crate) fn worst_moment(&mut self, node: Node) {
+        if self.plan.weather.fault_every.is_some() && self.dice.chance(50) {
+            let soon = self.dice.millis(0, 20);
+            self.enter(soon, Event::Fault(Fault::Strike(node)));
+        }
+    }
+
+    /// Freezes a process, or cuts a worker off from every replica, for longer than a lease.
+    pub(crate) fn strike(&mut self, node: Node) {
+        if self.plan.weather.fault_every.is_none() {
+            return;
+        }
+        let time = self.dice.millis(8_000, 25_000);
+        if matches!(node, Node::ControlPlane(_)) || self.dice.chance(300) {
+            self.figures.freezes += 1;
+            return self.freeze(node, time);
+        }
+        self.note(None, format_args!("{node} is cut off from everybody"));
+        for replica in (0..self.plan.control_planes).map(Node::ControlPlane) {
+            self.cut.extend([(node, replica), (replica, node)]);
+        }
+        self.enter(time, Event::Fault(Fault::Heal(node)));
+        self.figures.partitions += 1;
     }
 
     fn freeze(&mut self, node: Node, time: Duration) {

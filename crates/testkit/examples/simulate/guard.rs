@@ -43,6 +43,8 @@ pub(crate) enum Guard {
     Taken,
     /// That children are to end is told after all calls of their caller.
     Calls,
+    /// A call is made also when its caller has ended: another replica may be making it still.
+    LateCall,
     /// That a step which must not happen twice starts is on record before it does.
     Started,
     /// A worker looks at its lease once more when that is on record.
@@ -79,6 +81,7 @@ impl Guard {
             | Self::TimeOut
             | Self::Taken
             | Self::Calls
+            | Self::LateCall
             | Self::Started
             | Self::Recheck
             | Self::Turn

@@ -50,8 +50,8 @@ pub(crate) const EFFECTS: &str = "EFFECTS";
 pub(crate) const ONCE: &str = "ONCE";
 /// A call makes one run, and its end is told to the caller once. When the caller ends, so does it.
 pub(crate) const FAMILY: &str = "FAMILY";
-/// Of the runs with one concurrency key one at a time has its turn, in the order of creation; and
-/// higher priorities come first.
+/// Of the runs with one concurrency key one at a time has its turn; and higher priorities come
+/// first.
 pub(crate) const TURNS: &str = "TURNS";
 /// A journal gives the code what it was given when it was written.
 pub(crate) const REPLAY: &str = "REPLAY";
@@ -127,6 +127,8 @@ pub(crate) struct Oracle {
     /// Runs whose children have been told to end.
     ended: BTreeSet<RunId>,
     executions: u64,
+    /// When a client created a run last.
+    last_created: Duration,
     /// How far the database's clock was set forward in all.
     forward: Duration,
     violation: Option<Violation>,
@@ -141,6 +143,7 @@ impl Oracle {
             called: BTreeMap::new(),
             ended: BTreeSet::new(),
             executions: 0,
+            last_created: Duration::ZERO,
             forward: Duration::ZERO,
             violation: None,
         }
@@ -169,6 +172,9 @@ impl Oracle {
         let run = decided.transition.run.id;
         if let By::Create(key) = &decided.by {
             self.created(key, run);
+            if decided.transition.run.parent.is_none() {
+                self.last_created = at.now;
+            }
             let row = Arc::new(decided.transition.run.clone());
             self.ledgers.insert(run, Ledger::new(row.clone()));
             let found = self.check_called(&row).and_then(|()| self.check_turn(&row));
@@ -204,6 +210,11 @@ impl Oracle {
             format!("it is {state}, ready at {ready_at:?}, and its row in the queue says {row:?}")
         });
         self.conclude(run.id, found);
+    }
+
+    /// When a client created a run last.
+    pub(crate) fn last_created(&self) -> Duration {
+        self.last_created
     }
 
     /// Whether every run has ended.

@@ -23,7 +23,7 @@ pub(crate) struct Plan {
 
 /// What goes wrong by itself, so many times in a thousand, and how often something is broken on
 /// purpose.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Weather {
     /// Messages that never arrive.
     pub(crate) lost: u32,
@@ -37,6 +37,8 @@ pub(crate) struct Weather {
     pub(crate) busy: u32,
     /// Transactions that commit and say that they did not.
     pub(crate) unsure: u32,
+    /// Transactions that hang for seconds.
+    pub(crate) stuck: u32,
     /// The mean time between two faults; none in a calm simulation.
     pub(crate) fault_every: Option<Duration>,
 }
@@ -51,6 +53,7 @@ impl Weather {
         hints_lost: 300,
         busy: 0,
         unsure: 0,
+        stuck: 0,
         fault_every: None,
     };
 
@@ -65,13 +68,9 @@ impl Weather {
             hints_lost: if dice.chance(200) { 1_000 } else { dice.number(0, 500) },
             busy: dice.number(0, 50),
             unsure: dice.number(0, 20),
+            stuck: dice.number(0, 4),
             fault_every: Some(dice.millis(500, 8_000)),
         }
-    }
-
-    /// Whether nothing goes wrong any more.
-    pub(crate) fn is_fair(&self) -> bool {
-        *self == Self::FAIR
     }
 
     /// Whether nothing may go wrong that costs a worker its lease.

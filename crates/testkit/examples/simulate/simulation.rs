@@ -74,11 +74,19 @@ impl Simulation {
 
     /// Safety while things go wrong; then liveness: everything comes to its end.
     fn run(&mut self) {
-        let end = self.world.plan.faulty + BOUND;
-        while self.world.oracle.violation().is_none() && self.world.now < end && !self.is_over() {
+        while self.world.oracle.violation().is_none()
+            && self.world.now < self.begin_of_end() + BOUND
+            && !self.is_over()
+        {
             let Some(event) = self.world.next() else { return };
             self.happen(event);
         }
+    }
+
+    /// Since when nothing has gone wrong and no client has created a run: one that is not to wait for
+    /// its turn is refused as long as others have it.
+    fn begin_of_end(&self) -> Duration {
+        self.world.plan.faulty.max(self.world.oracle.last_created())
     }
 
     /// Whether every client has seen the end of its run, and every run has ended.
@@ -196,6 +204,7 @@ impl Simulation {
             }
             Fault::Start(node) => self.start(node),
             Fault::Stop(node) => self.stop(node),
+            Fault::Strike(node) => self.world.strike(node),
             Fault::Heal(node) => self.world.heal(node),
             Fault::Fair => self.world.clear_up(),
         }

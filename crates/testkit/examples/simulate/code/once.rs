@@ -27,7 +27,7 @@ pub(crate) enum Found {
 /// The code of the failure of a step that may have happened and is not to be done again.
 pub(crate) const IN_DOUBT: &str = "in_doubt";
 /// How long it takes to find out.
-const FINDING_OUT: Duration = Duration::from_millis(200);
+const FINDING_OUT: Duration = Duration::from_secs(2);
 
 impl Code {
     pub(super) fn once(

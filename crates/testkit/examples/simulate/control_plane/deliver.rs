@@ -56,6 +56,7 @@ impl ControlPlane {
 
     pub(super) fn deliver(&mut self, world: &mut World, taken: Vec<Posted>) {
         let there = world.reaches_database(self.me.node);
+        world.worst_moment(self.me.node);
         for posted in taken.into_iter().filter(|_| there) {
             let place = posted.place;
             match self.jobs(world, posted) {
@@ -159,7 +160,8 @@ impl ControlPlane {
 /// The creation that a call comes to. The run that calls is read without a lock.
 fn call_of(world: &World, parent: RunId, key: Key, call: &Call) -> Option<Own> {
     let caller = world.store.run(parent)?;
-    if caller.state.is_terminal() && !call.detached {
+    let over = caller.state.is_terminal() && !call.detached;
+    if over && world.plan.lacks(Guard::LateCall) {
         return None;
     }
     let name = format!("tenure:call:{parent}/{key}");

@@ -79,13 +79,22 @@ impl Oracle {
                 self.ledgers.values().all(|ledger| !ledger.is_child_of(run) || ledger.is_ending())
             }
             Message::FreeTurn { key } => store.turn(key) != Some(run),
-            Message::TakeTurn { key } => self.ledgers.values().all(|ledger| {
-                let other = ledger.row.concurrency.as_ref() == Some(key) && ledger.row.id < run;
-                !other || ledger.is_ending()
-            }),
+            Message::TakeTurn { key } => self.has_replaced(run, key),
         };
         let found = must(done, FAMILY, || format!("{message:?} was dropped, and is not done"));
         self.conclude(run, found);
+    }
+
+    /// Whether the older runs of its concurrency key are ending, by the database's clock.
+    fn has_replaced(&self, run: RunId, key: &str) -> bool {
+        let since = |row: &Run| (row.created_at, row.id);
+        let Some(mine) = self.ledgers.get(&run).map(|ledger| since(&ledger.row)) else {
+            return false;
+        };
+        self.ledgers.values().all(|ledger| {
+            let other = ledger.row.concurrency.as_deref() == Some(key) && since(&ledger.row) < mine;
+            !other || ledger.is_ending()
+        })
     }
 
     fn has_ended(&self, run: RunId) -> bool {

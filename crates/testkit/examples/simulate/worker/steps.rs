@@ -35,6 +35,7 @@ impl Leased {
         let Ready { fiber, key, takes, work } = ready;
         let executing = match work {
             Work::Start if !world.plan.lacks(Guard::Started) => {
+                world.worst_moment(self.me.node);
                 let Some(code) = &mut self.code else { return };
                 match code.starts(fiber, &key) {
                     Ok(record) => self.records.push_back((fiber, record)),
