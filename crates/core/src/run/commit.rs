@@ -152,7 +152,7 @@ impl Run {
                 Ok(self.to_rest(RunState::Succeeded { output, at: now }, now))
             }
             Outcome::Fail { failure, retry_after, again } => {
-                self.fail(failure, retry_after, again, now)
+                Ok(self.fail(failure, retry_after, again, now))
             }
             Outcome::Suspend { inbox, wake_after, mut on } if inbox == self.inbox => {
                 let until = wake_after.map(|pause| now + pause);
@@ -183,15 +183,13 @@ impl Run {
         retry_after: Option<Duration>,
         again: Vec<Key>,
         now: Timestamp,
-    ) -> Result<Transition> {
-        let by_policy = || match failure.retryable && self.cancel_asked().is_none() {
-            true => self.retry.pause(self.retried),
-            false => None,
-        };
+    ) -> Transition {
+        let mends = failure.retryable && self.cancel_asked().is_none();
+        let by_policy = || self.retry.pause(self.retried).filter(|_| mends);
         let tired = self.attempts >= self.max_attempts;
         let Some(pause) = retry_after.or_else(by_policy).filter(|_| !tired) else {
             let failed = RunState::Failed { failure: failure.cleaned(), at: now };
-            return Ok(self.to_rest(failed, now));
+            return self.to_rest(failed, now);
         };
         let mut after = Self { retried: self.retried + 1, ..self.clone() };
         let mut effects = Vec::with_capacity(again.len());
@@ -200,7 +198,7 @@ impl Run {
         }
         let reopened = Transition::of(self, after, effects, now);
         let queued = reopened.run.to_queue(now + pause, now);
-        Ok(reopened.then(queued))
+        reopened.then(queued)
     }
 }
 

@@ -132,10 +132,11 @@ async fn supervise(
 
 /// Parks the run. Returns if it has to go on: something has arrived meanwhile.
 async fn park(leased: &Leased) -> Result<(), Stop> {
-    if leased.check.is_some() {
+    let waits = leased.engine().waits();
+    if let Some(check) = &leased.check {
+        check.stop_at(waits);
         return Err(Stop::Suspended);
     }
-    let waits = leased.engine().waits();
     let suspend = v1::Suspend {
         inbox: leased.engine().received(),
         wake_after: leased.next_alarm().map(convert::duration),
@@ -162,7 +163,7 @@ async fn read_inbox(leased: &Leased) -> Result<(), Stop> {
 async fn conclude(leased: &Leased, result: Result<Payload, Stop>) {
     let outcome = match &leased.check {
         None => outcome(leased, result),
-        Some(check) => check.outcome(leased, result),
+        Some(check) => check.outcome(result),
     };
     let Some(outcome) = outcome else { return };
     let Err(error) = leased.journal.end(outcome).await else { return };

@@ -12,7 +12,7 @@ impl Hand {
         let request = v1::PauseRunRequest {
             tenant: "default".into(),
             run: run.into(),
-            steering: steering("ann", "lunch"),
+            steering: Some(steering("ann", "lunch")),
         };
         Ok(self.app.client.runs().pause_run(request).await?.into_inner())
     }
@@ -21,7 +21,7 @@ impl Hand {
         let request = v1::ResumeRunRequest {
             tenant: "default".into(),
             run: run.into(),
-            steering: steering("ann", "back"),
+            steering: Some(steering("ann", "back")),
         };
         Ok(self.app.client.runs().resume_run(request).await?.into_inner())
     }
@@ -30,7 +30,7 @@ impl Hand {
         let request = v1::RetryRunRequest {
             tenant: "default".into(),
             run: run.into(),
-            steering: steering("ann", "deployed"),
+            steering: Some(steering("ann", "deployed")),
         };
         Ok(self.app.client.runs().retry_run(request).await?.into_inner())
     }
@@ -41,7 +41,7 @@ impl Hand {
             run: run.into(),
             key: key.into(),
             result: Some(v1::patch_run_request::Result::Payload(json(json_text))),
-            steering: steering("ann", "by hand"),
+            steering: Some(steering("ann", "by hand")),
         };
         Ok(self.app.client.runs().patch_run(request).await?.into_inner())
     }
@@ -161,7 +161,7 @@ async fn a_blocked_run_is_tried_again_and_a_cancel_says_who() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run: run.clone(),
-        steering: steering("bob", "not needed"),
+        steering: Some(steering("bob", "not needed")),
     };
     let asked = hand.app.client.runs().cancel_run(cancel).await.unwrap().into_inner();
     assert!(asked.cancel_requested);
@@ -169,7 +169,7 @@ async fn a_blocked_run_is_tried_again_and_a_cancel_says_who() {
     let cancelled = v1::outcome::Outcome::Cancelled(v1::Cancelled {});
     hand.commit(end(&leased, 2, cancelled)).await.unwrap();
     let ended = hand.app.ended(&run).await;
-    assert_eq!(ended.steering, steering("bob", "not needed"));
+    assert_eq!(ended.steering, Some(steering("bob", "not needed")));
     assert_eq!(
         hand.record_of(&run).await,
         ["tenure:retry#1 ann: deployed", "tenure:cancel#2 bob: not needed"]

@@ -17,9 +17,9 @@ use crate::system::{CROWD, ONE, System};
 /// How long a run of the crowd keeps its worker, which meanwhile waits for somebody else, as for a
 /// model.
 const WORK: Duration = Duration::from_millis(50);
-/// The least and the most pause between two runs of the one: they are to meet every moment between
-/// two ticks of the control plane.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(80));
+/// The pause between two runs of the one, and by how much it varies: they are to meet every moment
+/// between two ticks of the control plane.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(50));
 /// How long a run may take to start before it counts as lost.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -90,7 +90,7 @@ impl Situation {
         }
         let mut starts = Vec::with_capacity(count);
         for number in 0..count {
-            tokio::time::sleep(PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(PAUSE.0 + PAUSE.1.mul_f64(fastrand::f64())).await;
             let (began, before) = (Instant::now(), crowd.load(Ordering::Relaxed));
             let run = system.create(ONE, number, 0).await?;
             let first = timeout(LOST, heard.recv()).await.context("the run does not start")?;

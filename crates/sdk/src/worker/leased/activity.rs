@@ -192,10 +192,11 @@ impl Leased {
         loop {
             self.standing.until(State::is_leaving).await;
             tokio::select! {
-                _ = activity.wait_for(|activity| activity.executing == 0) => return,
-                _ = self.standing.until(|state| state.abandoned) => return,
+                biased;
                 // The pause was taken back.
                 _ = self.standing.until(|state| !state.is_leaving()) => {}
+                _ = self.standing.until(|state| state.abandoned) => return,
+                _ = activity.wait_for(|activity| activity.executing == 0) => return,
             }
         }
     }

@@ -1,6 +1,8 @@
 //! People are asked.
 
-use tenure_sdk::{Answer, Approval, Context, Decision, EntryKind, QuestionKind, Stop, Worker, join};
+use tenure_sdk::{
+    Answer, Approval, Context, Decision, EntryKind, QuestionKind, Stop, Worker, join,
+};
 
 use super::*;
 use crate::worker::{Working, create};
@@ -8,19 +10,20 @@ use crate::worker::{Working, create};
 /// Two tool calls at the same time, each of which needs approval.
 async fn send_both(ctx: Context, log: Log) -> Result<Vec<String>, Stop> {
     let scopes = [("left", ctx.scope("left")?), ("right", ctx.scope("right")?)];
-    let send = async |(name, scope): &(&str, Context)| {
-        match scope.approve("send", &format!("to {name}")).await? {
-            Approval::Approved(to) => {
-                let step = scope.step("send").kind(EntryKind::Tool).input(&to);
-                step.run(|_| async {
-                    log.note(to.clone());
-                    Ok(to.clone())
-                })
-                .await
-            }
-            Approval::Rejected { reason, actor } => Ok(format!("{actor} says no: {reason}")),
-            Approval::Responded(value) => Ok(value.to_string()),
+    let send = async |(name, scope): &(&str, Context)| match scope
+        .approve("send", &format!("to {name}"))
+        .await?
+    {
+        Approval::Approved(to) => {
+            let step = scope.step("send").kind(EntryKind::Tool).input(&to);
+            step.run(|_| async {
+                log.note(to.clone());
+                Ok(to.clone())
+            })
+            .await
         }
+        Approval::Rejected { reason, actor } => Ok(format!("{actor} says no: {reason}")),
+        Approval::Responded(value) => Ok(value.to_string()),
     };
     join(scopes.iter().map(send)).await
 }
@@ -41,7 +44,7 @@ async fn parallel_calls_wait_for_their_own_approvals_and_each_runs_once() {
     assert_eq!(app.run(&run).await.waits_on, keys);
     answer(&app, &open[0], v1::Decision::Approve, None).await.unwrap();
     app.until(&run, |run| is_parked(run) && run.entries == 4).await;
-    first.lose(&app).await;
+    first.lose(&app, &run).await;
     answer(&app, &open[1], v1::Decision::Edit, Some("\"elsewhere\"")).await.unwrap();
     let second = Working::start(sending(&log)(Worker::new(app.client.clone())));
     let ended = app.ended(&run).await;

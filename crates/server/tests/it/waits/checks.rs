@@ -33,8 +33,7 @@ async fn book(ctx: Context, log: Log, code: Code) -> Result<(), Stop> {
 
 fn worker(app: &App, log: &Log, code: Code) -> Worker {
     let log = log.clone();
-    Worker::new(app.client.clone())
-        .handle("hello", move |ctx, (): ()| book(ctx, log.clone(), code))
+    Worker::new(app.client.clone()).handle("hello", move |ctx, (): ()| book(ctx, log.clone(), code))
 }
 
 /// Checks the run with this code, and says how that ended.

@@ -13,7 +13,7 @@ use crate::world::name;
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
     let Some(tenant) = step.pick(&tenants) else { return };
-    match step.random.u32(..6) {
+    match step.random.u32(..8) {
         0 => read_tenants(step).await,
         1 => read_agents(step, tenant).await,
         2 => list_runs(step, tenant).await,
@@ -58,7 +58,7 @@ async fn read_agents(step: &mut Step<'_>, tenant: TenantId) {
     let limit = step.random.usize(..3);
     let page = store.list_agents(tenant, Some(&name(text)), limit).await.unwrap();
     step.note("list_agents", &page, !page.is_empty());
-    let digest = Digest::of(format!("{{\"n\": {}}}", step.random.u32(..4)));
+    let digest = Digest::of(format!("{{\"n\": {}}}", step.random.u32(..2)));
     let found = store.find_spec(tenant, &digest).await.unwrap();
     step.note("find_spec", &found, found.is_some());
 
@@ -147,6 +147,7 @@ async fn read_run(step: &mut Step<'_>, tenant: TenantId) {
     step.note("read_inbox", &page, !page.is_empty());
     let rows = store.list_artifacts(tenant, run).await.unwrap();
     step.note("list_artifacts", &rows, !rows.is_empty());
-    let found = store.find_artifact(tenant, run, "report-1").await.unwrap();
+    let name = step.pick(&rows).map_or("report-9".to_owned(), |row| row.artifact.name);
+    let found = store.find_artifact(tenant, run, &name).await.unwrap();
     step.note("find_artifact", &found, found.is_some());
 }
