@@ -152,6 +152,7 @@ impl Run {
                 Ok(self.to_rest(RunState::Succeeded { output, at: now }, now))
             }
             Outcome::Fail { failure, retry_after, again } => {
+                check_again(&again)?;
                 Ok(self.fail(failure, retry_after, again, now))
             }
             Outcome::Suspend { inbox, wake_after, mut on } if inbox == self.inbox => {
@@ -199,6 +200,18 @@ impl Run {
         let reopened = Transition::of(self, after, effects, now);
         let queued = reopened.run.to_queue(now + pause, now);
         reopened.then(queued)
+    }
+}
+
+/// Refuses keys that are no steps of the run's, and more than one commit may record.
+fn check_again(again: &[Key]) -> Result<()> {
+    if again.len() > limits::COMMIT_ENTRIES {
+        let what = "the number of steps to execute again";
+        return Err(Error::too_large(what, again.len(), limits::COMMIT_ENTRIES));
+    }
+    match again.iter().find(|key| key.is_reserved()) {
+        Some(key) => Err(Error::invalid(format!("`{key}` is not a step to execute again"))),
+        None => Ok(()),
     }
 }
 

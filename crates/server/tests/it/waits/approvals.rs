@@ -112,3 +112,22 @@ async fn when_nobody_answers_the_default_counts_or_the_wait_fails() {
     assert_eq!(code(&app.ended(&without).await), "timed_out");
     working.drain().await;
 }
+
+async fn choose(ctx: Context, (): ()) -> Result<Option<String>, Stop> {
+    let answer = ctx.interrupt("colour").choices(&["red", "green"]).ask().await?;
+    Ok(answer.value)
+}
+
+#[tokio::test]
+async fn a_choice_is_one_of_those_that_were_offered() {
+    let app = App::start().await;
+    let working = Working::start(Worker::new(app.client.clone()).handle("hello", choose));
+    let run = create(&app, "hello", "null").await;
+    let open = asked(&app, &run, 1).await.remove(0);
+    assert_eq!(open.question.clone().unwrap().title, "colour");
+    let other = answer(&app, &open, v1::Decision::Respond, Some("\"pink\"")).await;
+    assert_eq!(other.unwrap_err().code(), tonic::Code::InvalidArgument);
+    answer(&app, &open, v1::Decision::Respond, Some("\"red\"")).await.unwrap();
+    assert_eq!(output(&app.ended(&run).await), "\"red\"");
+    working.drain().await;
+}
