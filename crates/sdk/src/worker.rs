@@ -67,6 +67,8 @@ impl Observer for Silent {}
 
 /// How long a poll is held by the control plane.
 const POLL: Duration = Duration::from_secs(30);
+/// How long a worker that is to stop waits for the answer to its poll.
+const LEAVING: Duration = Duration::from_secs(2);
 /// The pause after a poll that failed.
 const POLL_BACKOFF: Duration = Duration::from_millis(500);
 
@@ -249,11 +251,10 @@ impl Shared {
                 biased;
                 () = shutdown.cancelled() => return,
                 // Room first, then runs: what was polled can be executed at once.
-                permits = all_room(&room) => tokio::select! {
-                    biased;
-                    () = shutdown.cancelled() => return,
-                    polled = self.poll_once(permits.len()) => polled.map(|leased| (leased, permits)),
-                },
+                permits = all_room(&room) => {
+                    let polled = self.poll_or_leave(permits.len(), shutdown).await;
+                    polled.map(|leased| (leased, permits))
+                }
             };
             match polled {
                 Ok((leased, mut permits)) => {
@@ -271,6 +272,32 @@ impl Shared {
                 },
             }
         }
+    }
+
+    /// One long poll, which is not cut when the worker is to stop: what is on its way would be lost
+    /// until the offer runs out. The control plane is told instead, and what still comes is given
+    /// back.
+    async fn poll_or_leave(
+        &self,
+        capacity: usize,
+        shutdown: &CancellationToken,
+    ) -> Result<Vec<v1::LeasedRun>, Duration> {
+        let poll = self.poll_once(capacity);
+        tokio::pin!(poll);
+        tokio::select! {
+            biased;
+            polled = &mut poll => return polled,
+            () = shutdown.cancelled() => {}
+        }
+        // From here on whatever is leased to this worker is released at once.
+        self.heartbeat.drain(false);
+        let request = v1::LeaveRequest { worker: self.id.to_string() };
+        let mut workers = self.client().workers();
+        // A control plane that does not answer lets the offer run out; there is nothing more to do.
+        let leave = tokio::time::timeout(LEAVING, workers.leave(request));
+        let answered = tokio::time::timeout(LEAVING, poll);
+        let (_, answered) = tokio::join!(leave, answered);
+        answered.unwrap_or(Ok(Vec::new()))
     }
 
     /// One long poll: runs, or how long to pause.

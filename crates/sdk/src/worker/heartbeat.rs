@@ -17,8 +17,26 @@ use crate::client::{Client, jittered};
 pub(crate) struct Heartbeat {
     /// Each tenant is spoken for apart: news of one must not wait for another's.
     tenants: BTreeMap<Name, Arc<Leases>>,
+    /// What runs were told of the worker's end, and those that still come are told as well.
+    leaving: Mutex<Leaving>,
     /// Dropped with this: the thread's sign to end.
     _alive: watch::Sender<()>,
+}
+
+/// Whether the worker is going away, and whether it still waits for steps to end.
+#[derive(Clone, Copy, Default)]
+struct Leaving {
+    draining: bool,
+    abandoned: bool,
+}
+
+impl Leaving {
+    fn tell(self, standing: &Standing) {
+        standing.change(|state| {
+            state.draining |= self.draining;
+            state.abandoned |= self.abandoned;
+        });
+    }
 }
 
 /// The leases of one tenant's runs.
@@ -97,7 +115,7 @@ impl Heartbeat {
             .name("tenure-heartbeat".into())
             .spawn(move || runtime.block_on(beat_until(&client, beating, ended)))
             .map_err(Error::internal)?;
-        Ok(Self { tenants, _alive: alive })
+        Ok(Self { tenants, leaving: Mutex::default(), _alive: alive })
     }
 
     /// Keeps this lease alive from now on, and tells `standing` the news about it. Nothing if the run
@@ -113,22 +131,30 @@ impl Heartbeat {
         let time = |field, time| convert::duration_in(field, time).unwrap_or_default();
         let (ttl, granted) = (time("ttl", leased.ttl), time("offer_ttl", leased.offer_ttl));
         standing.change(|state| state.good_until = Some(good_until(Instant::now(), granted)));
+        let told = standing.clone();
         let held = Held { lease: lease.clone(), ttl, standing };
         leases.lock().insert(run.clone(), held);
+        // Looked at behind the insertion: whoever drains meanwhile finds the lease held.
+        self.leaving().tell(&told);
         leases.added.notify_one();
         Some(Hold { leases, run, lease })
     }
 
     /// Tells all runs that the worker is going away, at their next step boundary or at once.
     pub(crate) fn drain(&self, at_once: bool) {
+        let leaving = {
+            let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            leaving.draining = true;
+            leaving.abandoned |= at_once;
+            *leaving
+        };
         for leases in self.tenants.values() {
-            for held in leases.lock().values() {
-                held.standing.change(|state| {
-                    state.draining = true;
-                    state.abandoned |= at_once;
-                });
-            }
+            leases.lock().values().for_each(|held| leaving.tell(&held.standing));
         }
+    }
+
+    fn leaving(&self) -> Leaving {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -197,7 +197,11 @@ impl Page {
         taken: &[Option<RunKey>],
     ) -> Result<Self, StoreError> {
         let existing = |(command, taken): (&&Command, &Option<RunKey>)| match (command, taken) {
-            (Command::Create { .. }, taken) => taken.as_ref().map(|key| (key.tenant, key.run)),
+            (Command::Create { .. }, Some(first)) => Some((first.tenant, first.run)),
+            // Its caller, which may be ending in this moment.
+            (Command::Create { new, .. }, None) => {
+                new.parent.as_ref().map(|parent| (new.tenant, parent.run))
+            }
             (
                 Command::Change { tenant, run, .. }
                 | Command::Deliver { tenant, run, .. }
@@ -267,6 +271,7 @@ impl Page {
                 ))))
             }
             (_, Some(first)) => self.change(first.tenant, first.run, &|_, _| Ok(None)),
+            (_, None) if self.is_busy(new) => Verdict::Busy,
             (_, None) => match self.create_new(new) {
                 Ok(transition) => {
                     let run = Arc::new(transition.run.clone());
@@ -278,7 +283,33 @@ impl Page {
         }
     }
 
+    /// Whether somebody else is changing the run that calls this one.
+    fn is_busy(&self, new: &NewRun) -> bool {
+        let parent =
+            new.parent.as_ref().and_then(|parent| self.runs.get(&(new.tenant, parent.run)));
+        matches!(parent, Some(Locked::Busy))
+    }
+
+    /// A run that has ended calls nobody: seen under its lock, so that no call slips in behind the
+    /// message that ends its children.
+    fn check_caller(&self, new: &NewRun) -> Result<()> {
+        let Some(parent) = &new.parent else { return Ok(()) };
+        let place = (new.tenant, parent.run);
+        let state = match (self.transitions.get(&place), self.runs.get(&place)) {
+            (Some(transition), _) => &transition.run.state,
+            (None, Some(Locked::Run(run))) => &run.state,
+            (None, Some(Locked::Busy | Locked::Missing) | None) => {
+                return Err(Error::not_found(format!("there is no run {}", parent.run)));
+            }
+        };
+        if state.is_terminal() && !parent.detached {
+            return Err(Error::wrong_state(format!("{} has ended and calls nobody", parent.run)));
+        }
+        Ok(())
+    }
+
     fn create_new(&self, new: &NewRun) -> Result<Transition> {
+        self.check_caller(new)?;
         let holder = self.turns.get(&new.id).filter(|holder| **holder != new.id);
         match (holder, &new.concurrency) {
             (Some(holder), Some(Concurrency { key, policy: Policy::Reject })) => {

@@ -83,6 +83,22 @@ async fn what_cannot_be_called_is_the_result_of_the_call() {
 }
 
 #[tokio::test]
+async fn an_agent_without_a_version_cannot_be_called() {
+    let hand = Hand::start().await;
+    let create = v1::CreateAgentRequest { tenant: "default".into(), name: "empty".into() };
+    hand.app.client.agents().create_agent(create).await.unwrap();
+    let parent = hand.create(|_| ()).await;
+    let leased = hand.leased().await;
+    hand.ask(&leased, 1, "child:empty", call("empty", false)).await;
+    hand.app.until(&parent, |run| run.state() == v1::RunState::Queued).await;
+    let Some(v1::inbox_item::Result::Failure(why)) = hand.inbox(&parent).await.remove(0).result
+    else {
+        panic!()
+    };
+    assert_snapshot!(format!("{}: {}", why.code, why.message), @"wrong_state: agent `empty` has no version yet");
+}
+
+#[tokio::test]
 async fn cancelling_goes_down_but_not_to_what_is_detached() {
     let hand = Hand::start().await;
     let (parent, children) = hand.calling(&["child:hello", "child:hello#1"], false).await;

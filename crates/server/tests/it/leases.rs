@@ -315,3 +315,18 @@ async fn a_run_sleeps_until_its_time_or_until_a_signal() {
     assert!(hand.poll(50).await.is_none(), "nothing of it is left in the queue");
     assert_eq!(hand.app.run(&run).await.state(), v1::RunState::Cancelled);
 }
+
+#[tokio::test]
+async fn a_worker_that_leaves_is_answered_at_once() {
+    let hand = Hand::start().await;
+    let leave = async {
+        // Not before the poll is held.
+        while hand.app.service.held_polls() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let request = v1::LeaveRequest { worker: hand.worker.clone() };
+        hand.app.client.workers().leave(request).await.unwrap();
+    };
+    let (polled, ()) = tokio::join!(hand.poll(50_000), leave);
+    assert!(polled.is_none());
+}

@@ -254,11 +254,7 @@ async fn compare_contents(stores: &[(&str, Arc<dyn Store>)], seen: &mut [Seen], 
     let mut first = None;
     for ((name, store), seen) in stores.iter().zip(seen) {
         let contents = contents::of(&**store, seen).await;
-        match &first {
-            None => first = Some(contents),
-            Some(model) => {
-                contents.assert_equal(model, &format!("{when}: {name} holds as the model"))
-            }
-        }
+        let model = first.get_or_insert_with(|| contents.clone());
+        contents.assert_equal(model, &format!("{when}: {name} holds as the model"));
     }
 }

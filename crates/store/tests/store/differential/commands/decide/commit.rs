@@ -19,7 +19,9 @@ pub(super) fn some(step: &mut Step<'_>, run: &Run, now: Timestamp) -> Option<Tra
     match run.commit(request.clone(), now, TTL) {
         Ok(Committed::Applied(transition)) => {
             step.note(what, (), true);
-            opened.into_iter().for_each(|(what, _)| step.note(what, (), true));
+            if let Some((what, _)) = opened {
+                step.note(what, (), true);
+            }
             repeat(step, &transition.run, request, now);
             Some(*transition)
         }
