@@ -43,10 +43,23 @@ pub(crate) struct Test {
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u8).range(1..=8))]
     pub(crate) control_planes: u8,
 
+    /// What carries hints between control planes on PostgreSQL; by default the seed decides
+    #[arg(long, value_enum)]
+    pub(crate) carrier: Option<Carrier>,
+
     /// Decides what each run does, which faults there are and whom they hit; by default another
     /// one each time
     #[arg(long, default_value_t = fastrand::u64(..1_000_000))]
     pub(crate) seed: u64,
+}
+
+/// What carries hints.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Carrier {
+    /// The database itself
+    Postgres,
+    /// A Redis of this test's own, which is killed and frozen too
+    Redis,
 }
 
 /// The back ends.
@@ -72,6 +85,13 @@ impl Test {
     /// How many runs to create, if that is what decides when the test ends.
     pub(crate) fn wanted(&self) -> Option<u32> {
         self.minutes.is_none().then_some(self.runs)
+    }
+
+    /// Whether there is a Redis.
+    pub(crate) fn redis(&self) -> bool {
+        let by_seed = if self.seed.is_multiple_of(2) { Carrier::Redis } else { Carrier::Postgres };
+        let carrier = self.carrier.unwrap_or(by_seed);
+        matches!(self.database, Database::Postgres) && carrier == Carrier::Redis
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) async fn run(
 
     let memory = Arc::new(Memory::default());
     let runs = Runs::new(client, test.seed, memory.clone());
-    let kinds = fault::kinds(test.database, database.postgres().is_some());
+    let kinds = fault::kinds(test.database, database.postgres().is_some(), test.redis());
     let dealer = Dealer::new(kinds.clone(), site.size(), test.seed);
     tokio::select! {
         ended = storm(test, &site, &runs, dealer) => ended?,
@@ -76,9 +76,10 @@ fn introduce(test: &Test, site: &Site, database: &Database) {
     };
     let (name, seed) = (test.database.name(), test.seed);
     let s = if control_planes == 1 { "" } else { "s" };
+    let redis = if test.redis() { " with Redis" } else { "" };
     println!(
-        "crash: {work} over {workers} workers and {control_planes} control plane{s} on {name}, \
-         seed {seed}"
+        "crash: {work} over {workers} workers and {control_planes} control plane{s} on \
+         {name}{redis}, seed {seed}"
     );
     if database.target().is_some() && database.postgres().is_none() {
         println!("  PostgreSQL is not of this test's own, so it is neither killed nor restarted");
