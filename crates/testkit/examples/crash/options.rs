@@ -22,10 +22,10 @@ pub(crate) struct Test {
     #[arg(long, value_enum)]
     pub(crate) database: Database,
 
-    /// How many runs to create
+    /// How many runs to create, beside those that they call
     #[arg(
         long,
-        default_value = "100",
+        default_value = "60",
         value_parser = clap::value_parser!(u32).range(5..=10_000),
         conflicts_with = "minutes"
     )]
@@ -42,6 +42,10 @@ pub(crate) struct Test {
     /// How many control planes; on SQLite there is one
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u8).range(1..=8))]
     pub(crate) control_planes: u8,
+
+    /// Keeps logs and journals also if the test passes
+    #[arg(long)]
+    pub(crate) keep: bool,
 
     /// What carries hints between control planes on PostgreSQL; by default the seed decides
     #[arg(long, value_enum)]
@@ -106,9 +110,9 @@ pub(crate) struct Worker {
     #[arg(long)]
     pub(crate) url: String,
 
-    /// The log of all processes
+    /// Where the logs of all processes are
     #[arg(long)]
-    pub(crate) log: PathBuf,
+    pub(crate) logs: PathBuf,
 
     /// Of its random numbers
     #[arg(long)]

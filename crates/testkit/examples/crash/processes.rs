@@ -186,17 +186,12 @@ fn spawn(settings: &Settings, started: u64) -> anyhow::Result<Process> {
     let seed = seed.wrapping_mul(1_000).wrapping_add(*place as u64);
     let seed = seed.wrapping_mul(100_000).wrapping_add(started);
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["worker", "--name", &name, "--url", url]).arg("--log").arg(log(directory));
+    command.args(["worker", "--name", &name, "--url", url]).arg("--logs").arg(directory);
     command.arg("--seed").arg(seed.to_string());
     // A worker whose standard input ends knows that this process has gone.
     command.stdin(Stdio::piped());
     into_file(&mut command, &directory.join(format!("worker-{place}.log")))?;
     Process::start(name, command)
-}
-
-/// Where the log of all processes is.
-pub(crate) fn log(directory: &Path) -> PathBuf {
-    directory.join("events.jsonl")
 }
 
 fn into_file(command: &mut Command, path: &Path) -> anyhow::Result<()> {

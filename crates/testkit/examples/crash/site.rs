@@ -23,7 +23,7 @@ use crate::database::{Database, Postgres};
 use crate::fault::{Fault, Party, What};
 use crate::log::{self, Event, Log};
 use crate::options::Test;
-use crate::processes::{self, Server, Worker};
+use crate::processes::{Server, Worker};
 
 /// How long the load balancers take to notice that a control plane hangs, every other time.
 const HEALTH_CHECK: Duration = Duration::from_millis(600);
@@ -62,7 +62,7 @@ impl Site {
             control_planes.iter().map(|control_plane| control_plane.listen.to_string()).collect();
         let (workers, worker_links) = start_workers(test, &listening, directory).await?;
         let client_link = Link::to(listening).await;
-        let log_path = processes::log(directory);
+        let log_path = log::events(directory);
         Ok(Self {
             workers: workers.into_iter().map(Mutex::new).collect(),
             control_planes: control_planes.into_iter().map(Mutex::new).collect(),
