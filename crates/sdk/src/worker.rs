@@ -16,6 +16,8 @@ mod execute;
 mod heartbeat;
 mod journal;
 pub(crate) mod leased;
+mod read;
+mod shutdown;
 mod standing;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,7 +31,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::{Error, Key, Name, Payload, RunId, WorkerId};
 use tenure_proto::{convert, v1};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +41,7 @@ use crate::entropy;
 use crate::payload;
 use crate::stop::Stop;
 use heartbeat::Heartbeat;
+pub use shutdown::shutdown_signal;
 
 /// The code of an agent: gets the context and the run's input, gives its output.
 type Code =
@@ -167,13 +169,13 @@ impl Worker {
             published = self.publish_all() => published?,
             () = shutdown.cancelled() => return Ok(()),
         }
+        let id = entropy::worker_id();
         let worker = Arc::new(Shared {
-            id: entropy::worker_id(),
-            heartbeat: Heartbeat::start(&self.client)?,
-            specs: execute::Specs::default(),
+            id,
+            heartbeat: Heartbeat::start(&self.client, id, &self.tenants)?,
+            specs: read::Specs::default(),
             settings: self,
         });
-        worker.heartbeat.speak_for(worker.id);
         let runs = TaskTracker::new();
         worker.poll(&runs, &shutdown).await;
         worker.drain(&runs).await;
@@ -230,7 +232,7 @@ where
 struct Shared {
     id: WorkerId,
     heartbeat: Heartbeat,
-    specs: execute::Specs,
+    specs: read::Specs,
     settings: Worker,
 }
 
@@ -324,33 +326,4 @@ async fn all_room(room: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
         }
     }
     permits
-}
-
-/// A token that is cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once. Both are
-/// caught from the moment that this returns. Needs a tokio runtime.
-pub fn shutdown_signal() -> CancellationToken {
-    let token = CancellationToken::new();
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            let cancel = token.clone();
-            tokio::spawn(async move {
-                either(&mut interrupt, &mut terminate).await;
-                cancel.cancel();
-                either(&mut interrupt, &mut terminate).await;
-                // Somebody does not want to wait. 128 + SIGINT, as shells have it.
-                std::process::exit(130);
-            });
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "signals cannot be caught; they end the process at once");
-        }
-    }
-    token
-}
-
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

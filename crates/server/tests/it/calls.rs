@@ -39,7 +39,7 @@ impl Hand {
         let request = v1::CancelRunRequest {
             tenant: "default".into(),
             run: run.into(),
-            steering: steering("ann", "enough"),
+            steering: Some(steering("ann", "enough")),
         };
         self.app.client.runs().cancel_run(request).await.unwrap();
     }
@@ -111,7 +111,7 @@ async fn parent_and_child_may_end_in_the_same_instant() {
         let hand = Hand::start().await;
         let (parent, children) = hand.calling(&["child:hello"], false).await;
         let done = end(&children[0], 1, succeed());
-        let (_, done) = tokio::join!(hand.cancel(&parent), hand.commit(done));
+        let ((), done) = tokio::join!(hand.cancel(&parent), hand.commit(done));
         let ended = hand.app.ended(&children[0].run).await;
         assert_eq!(ended.state() == v1::RunState::Succeeded, done.is_ok());
         assert_eq!(hand.app.ended(&parent).await.state(), v1::RunState::Cancelled);

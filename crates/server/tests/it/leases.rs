@@ -149,7 +149,7 @@ async fn a_cancel_reaches_the_worker_and_is_forced_after_its_grace() {
         let request = v1::CancelRunRequest {
             tenant: "default".into(),
             run: run.clone(),
-            steering: crate::steering("ann", "enough"),
+            steering: Some(crate::steering("ann", "enough")),
         };
         let asked = hand.app.client.runs().cancel_run(request).await.unwrap().into_inner();
         assert!(asked.cancel_requested && asked.state() == v1::RunState::Running);
@@ -269,7 +269,7 @@ async fn text_that_cannot_be_kept_is_refused_or_replaced() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run,
-        steering: crate::steering("ann", "\0"),
+        steering: Some(crate::steering("ann", "\0")),
     };
     let refused = hand.app.client.runs().cancel_run(cancel).await.unwrap_err();
     assert_snapshot!(said(&refused), @"InvalidArgument: the reason contains a NUL character; leave it out");

@@ -33,7 +33,8 @@ pub(crate) async fn print(database: &mut Database) -> anyhow::Result<()> {
         ];
         let [custom, generic] = plans.each_ref().map(|plan| {
             let Plan { blocks, rows, millis, scans } = plan;
-            let scans = scans.iter().map(|table| format!(", all of {table}")).collect::<String>();
+            let scans =
+                if scans.is_empty() { "" } else { &format!(", all of {}", scans.join(", ")) };
             format!("{rows} rows, {blocks} blocks, {millis:.2} ms{scans}")
         });
         let bounded = plans.iter().all(|plan| plan.blocks <= BOUND);

@@ -9,6 +9,7 @@ use tenure_sdk::v1::LeasedRun;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::crew::Crew;
 use crate::hand::Hand;
@@ -17,9 +18,9 @@ use crate::system::{CROWD, ONE, System};
 /// How long a run of the crowd keeps its worker, which meanwhile waits for somebody else, as for a
 /// model.
 const WORK: Duration = Duration::from_millis(50);
-/// The least and the most pause between two runs of the one: they are to meet every moment between
-/// two ticks of the control plane.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(80));
+/// The pause between two runs of the one, and by how much it varies: they are to meet every moment
+/// between two ticks of the control plane.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(50));
 /// How long a run may take to start before it counts as lost.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -84,13 +85,19 @@ impl Situation {
         let held = if self.capped { Some(reach_cap(system).await?) } else { None };
         let crowd = Arc::new(AtomicUsize::new(0));
         let (sender, mut heard) = mpsc::unbounded_channel();
-        let mut working = JoinSet::new();
+        let (stop, mut working) = (CancellationToken::new(), JoinSet::new());
         for hand in system.hands(self.workers, self.tenants)? {
-            working.spawn(work(hand, crowd.clone(), sender.clone()));
+            let (crowd, sender, stop) = (crowd.clone(), sender.clone(), stop.clone());
+            working.spawn(async move {
+                if let Err(error) = work(&hand, &crowd, &sender, &stop).await {
+                    // Whoever listens gives up.
+                    let _ = sender.send(Err(error));
+                }
+            });
         }
         let mut starts = Vec::with_capacity(count);
         for number in 0..count {
-            tokio::time::sleep(PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(PAUSE.0 + PAUSE.1.mul_f64(fastrand::f64())).await;
             let (began, before) = (Instant::now(), crowd.load(Ordering::Relaxed));
             let run = system.create(ONE, number, 0).await?;
             let first = timeout(LOST, heard.recv()).await.context("the run does not start")?;
@@ -99,7 +106,9 @@ impl Situation {
             let (took, passed) = (first.at.saturating_duration_since(began), first.crowd - before);
             starts.push(Start { took, passed });
         }
-        working.shutdown().await;
+        // What was begun is finished, or it would come back later.
+        stop.cancel();
+        working.join_all().await;
         if let Some((hand, run)) = held {
             hand.finish(&run).await?;
             system.cap(None).await?;
@@ -118,35 +127,24 @@ async fn reach_cap(system: &System) -> anyhow::Result<(Arc<Hand>, LeasedRun)> {
     Ok((leased.hand, leased.run))
 }
 
-/// Executes runs for ever, and says when those of the one arrive.
+/// Executes runs until it is told to stop, and says when those of the one arrive.
 async fn work(
-    hand: Arc<Hand>,
-    crowd: Arc<AtomicUsize>,
-    heard: mpsc::UnboundedSender<anyhow::Result<Heard>>,
-) {
-    loop {
-        if let Err(error) = work_once(&hand, &crowd, &heard).await {
-            // Whoever listens gives up.
-            let _ = heard.send(Err(error));
-            return;
-        }
-    }
-}
-
-async fn work_once(
     hand: &Hand,
     crowd: &AtomicUsize,
     heard: &mpsc::UnboundedSender<anyhow::Result<Heard>>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    for run in hand.poll(1).await? {
-        if run.tenant == ONE {
-            let crowd = crowd.load(Ordering::Relaxed);
-            heard.send(Ok(Heard { at: Instant::now(), run: run.run.clone(), crowd }))?;
-        } else {
-            crowd.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(WORK).await;
+    while let Some(polled) = stop.run_until_cancelled(hand.poll(1)).await {
+        for run in polled? {
+            if run.tenant == ONE {
+                let crowd = crowd.load(Ordering::Relaxed);
+                heard.send(Ok(Heard { at: Instant::now(), run: run.run.clone(), crowd }))?;
+            } else {
+                crowd.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(WORK).await;
+            }
+            hand.finish(&run).await?;
         }
-        hand.finish(&run).await?;
     }
     Ok(())
 }

@@ -26,7 +26,6 @@ pub(super) struct Contents {
     turns: Vec<Option<RunId>>,
     polls: Vec<Option<Timestamp>>,
     running: Vec<u64>,
-    ahead: Vec<u64>,
     journal: Vec<Entry>,
     inbox: Vec<InboxItem>,
     interrupts: Vec<Interrupt>,
@@ -44,7 +43,6 @@ impl Contents {
         assert_eq!(self.turns, model.turns, "{what}");
         assert_eq!(self.polls, model.polls, "{what}");
         assert_eq!(self.running, model.running, "{what}");
-        assert_eq!(self.ahead, model.ahead, "{what}");
         assert_eq!(self.journal, model.journal, "{what}");
         assert_eq!(self.inbox, model.inbox, "{what}");
         assert_eq!(self.interrupts, model.interrupts, "{what}");
@@ -67,7 +65,6 @@ pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
         turns: Vec::new(),
         polls: Vec::new(),
         running: Vec::new(),
-        ahead: Vec::new(),
         journal: Vec::new(),
         inbox: Vec::new(),
         interrupts: Vec::new(),
@@ -94,10 +91,6 @@ impl Contents {
     async fn add_runs(&mut self, store: &dyn Store, tenant: TenantId, seen: &mut Seen) {
         for run in store.list_runs(tenant, &RunFilter::default(), None, 999).await.unwrap() {
             let (id, revision) = (run.run.id, run.run.revision);
-            // Most have ended, and those have no place.
-            if run.run.ready_at().is_some() {
-                self.ahead.push(store.count_ahead(tenant, id, 3).await.unwrap());
-            }
             self.runs.push(run);
             if seen.insert((tenant, id), revision) != Some(revision) {
                 self.add_records(store, tenant, id).await;

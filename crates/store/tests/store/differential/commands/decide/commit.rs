@@ -84,9 +84,9 @@ fn outcome(step: &mut Step<'_>, run: &Run) -> (&'static str, Option<Outcome>) {
         1..3 => ("fail", Some(Outcome::Fail { failure, retry_after: None, again })),
         3..5 => ("retry", Some(Outcome::Fail { failure, retry_after: Some(pause), again })),
         5..7 => ("suspend", suspend(None, on)),
-        7 => ("sleep", suspend(Some(pause), Vec::new())),
-        8..10 => ("block", Some(Outcome::Block(failure))),
-        10..12 => ("release", Some(Outcome::Release)),
+        7..9 => ("sleep", suspend(Some(pause), Vec::new())),
+        9..11 => ("block", Some(Outcome::Block(failure))),
+        11 => ("release", Some(Outcome::Release)),
         _ => ("append", None),
     }
 }
