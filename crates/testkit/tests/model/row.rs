@@ -195,9 +195,9 @@ impl Phase {
                     lease: Lease { id, epoch: epoch.into(), worker, until, started },
                 }
             }
-            Self::Waiting => RunState::Waiting {
-                reason: WaitReason::Inbox { until: None, on: Vec::new() },
-            },
+            Self::Waiting => {
+                RunState::Waiting { reason: WaitReason::Inbox { until: None, on: Vec::new() } }
+            }
             Self::Succeeded => RunState::Succeeded { output: Payload::default(), at: NOW },
             Self::Failed => {
                 let failure = tenure_core::Failure::permanent("", "");

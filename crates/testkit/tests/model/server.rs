@@ -101,7 +101,8 @@ impl World {
 
     /// A client's cancel.
     pub(crate) fn cancel(&mut self) -> bool {
-        let cancelled = self.row.load().cancel(Steering::default(), NOW, limits::CANCEL_GRACE).unwrap();
+        let cancelled =
+            self.row.load().cancel(Steering::default(), NOW, limits::CANCEL_GRACE).unwrap();
         self.changed(cancelled)
     }
 
