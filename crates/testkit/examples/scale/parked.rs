@@ -56,6 +56,7 @@ pub(crate) async fn measure(server: &mut Server, logs: &Path, runs: u32) -> anyh
     for side in sides {
         let mut database = side.system.stop().await?;
         check(&mut database).await?;
+        database.settle().await?;
         plans::print(&mut database).await?;
         databases.push(database);
     }

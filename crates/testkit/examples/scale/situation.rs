@@ -33,29 +33,50 @@ pub(crate) struct Situation {
     workers: usize,
     /// Whose runs they look for.
     tenants: &'static [&'static str],
-    /// Whether the crowd is at its cap; else those who look for its runs execute them.
-    capped: bool,
+    /// How many runs of the crowd may be leased.
+    cap: Option<i32>,
+    /// Whether so many are, all the time, by somebody else.
+    at_cap: bool,
+    /// Runs of the crowd that may be leased before the one's, if it has to wait for its turn.
+    pub(crate) turns: Option<usize>,
 }
 
+const WORKERS: usize = 16;
+
 /// All of them.
-pub(crate) const SITUATIONS: [Situation; 3] = [
+pub(crate) const SITUATIONS: [Situation; 4] = [
     Situation {
         name: "a worker waits that polls only its tenant",
         workers: 1,
         tenants: &[ONE],
-        capped: false,
+        cap: None,
+        at_cap: false,
+        turns: None,
     },
     Situation {
         name: "a worker waits that polls both tenants; the crowd is at its cap",
         workers: 1,
         tenants: &[CROWD, ONE],
-        capped: true,
+        cap: Some(1),
+        at_cap: true,
+        turns: None,
     },
     Situation {
-        name: "16 workers poll both tenants; with a crowd they are all busy with it",
-        workers: 16,
+        name: "16 workers poll both tenants; the crowd keeps 12 busy, which is its cap",
+        workers: WORKERS,
         tenants: &[CROWD, ONE],
-        capped: false,
+        cap: Some(12),
+        at_cap: false,
+        turns: None,
+    },
+    Situation {
+        name: "16 workers poll both tenants; the crowd keeps all of them busy",
+        workers: WORKERS,
+        tenants: &[CROWD, ONE],
+        cap: None,
+        at_cap: false,
+        // Each worker may be about to take one when the run is created.
+        turns: Some(WORKERS),
     },
 ];
 
@@ -82,7 +103,8 @@ impl Situation {
         system: &System,
         count: usize,
     ) -> anyhow::Result<Vec<Start>> {
-        let held = if self.capped { Some(reach_cap(system).await?) } else { None };
+        system.cap(self.cap).await?;
+        let held = if self.at_cap { Some(reach_cap(system).await?) } else { None };
         let crowd = Arc::new(AtomicUsize::new(0));
         let (sender, mut heard) = mpsc::unbounded_channel();
         let (stop, mut working) = (CancellationToken::new(), JoinSet::new());
@@ -111,16 +133,15 @@ impl Situation {
         working.join_all().await;
         if let Some((hand, run)) = held {
             hand.finish(&run).await?;
-            system.cap(None).await?;
         }
+        system.cap(None).await?;
         Ok(starts)
     }
 }
 
-/// Brings the crowd to its cap, if there is one: one run, which is leased.
+/// Has a run of the crowd leased by a worker that keeps it; there is one also where there is no crowd.
 async fn reach_cap(system: &System) -> anyhow::Result<(Arc<Hand>, LeasedRun)> {
     system.create(CROWD, 0, 0).await?;
-    system.cap(Some(1)).await?;
     let mut crew = Crew::start(&system.hands(1, &[CROWD])?, 1);
     let leased = crew.next().await?;
     leased.hand.hold(&leased.run).await?;

@@ -8,7 +8,8 @@ mod messages;
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
 use tenure_core::{
-    ArtifactId, Digest, LeaseId, RunId, RunState, TenantId, Timestamp, Transition, WorkerId, queue,
+    ArtifactId, Digest, LeaseId, Run, RunId, RunState, TenantId, Timestamp, Transition, WorkerId,
+    queue,
 };
 use tenure_store::{Locked, RunFilter, StoreError, Tx};
 
@@ -87,11 +88,15 @@ async fn commit(step: &mut Step<'_>, mut tx: Box<dyn Tx>, transitions: &[Transit
     step.note("commit", (), true);
 }
 
-/// What is dropped is rolled back in the background: on several connections, the next transaction
-/// may still find its runs locked, and all else that it holds.
-async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>, mut runs: Vec<(TenantId, RunId)>) {
+async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>, runs: Vec<(TenantId, RunId)>) {
     drop(tx);
     step.note("drop", (), true);
+    until_free(step, runs).await;
+}
+
+/// What is dropped is rolled back in the background: on several connections, the next transaction
+/// may still find its runs locked, and all else that it holds.
+async fn until_free(step: &Step<'_>, mut runs: Vec<(TenantId, RunId)>) {
     for tenant in step.tenants().await {
         runs.extend(step.runs(tenant).await.into_iter().map(|run| (tenant, run)));
     }
@@ -142,10 +147,13 @@ async fn expire(step: &mut Step<'_>) {
     step.note("lock_expired", (now, &runs), !runs.is_empty());
     let ended: Vec<_> = runs.iter().map(|run| run.expire(now).expect("an expired run")).collect();
     step.note("expire", ended.len(), !ended.is_empty());
-    let late = |ended: &&Transition| matches!(&ended.run.state, RunState::Failed { failure, .. } if failure.code == "deadline");
-    let late = ended.iter().filter(late).count();
+    let late = ended.iter().filter(|ended| is_late(&ended.run)).count();
     step.note("deadline", late, late > 0);
     finish(step, tx, &ended).await;
+}
+
+fn is_late(run: &Run) -> bool {
+    matches!(&run.state, RunState::Failed { failure, .. } if failure.code == "deadline")
 }
 
 async fn put_artifact(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
@@ -179,6 +187,7 @@ async fn conflict(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
     let error = tx.save(&[cancel]).await.unwrap_err();
     step.note("conflict", (), matches!(error, StoreError::Conflict(_)));
     assert!(tx.commit().await.is_err());
+    until_free(step, Vec::new()).await;
 }
 
 /// Several commands on several runs in one transaction, as the ledger does.
