@@ -69,8 +69,9 @@ impl EntryKind {
     }
 }
 
-/// How the work stands. A key is opened at most once at a time, and has at most one result that
-/// counts.
+/// How the work stands. A key has at most one result that counts; it may be opened again when the
+/// one before was settled: a step in doubt that somebody has started once more, a failed step that is
+/// tried again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryStatus {
     /// It began; a later entry under the same key says how it ended.

@@ -1,6 +1,7 @@
 //! The queue: which of the runs that are ready come next, when there is room for a few.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::hash::BuildHasher;
 
 use crate::id::{AgentId, RunId, TenantId};
 use crate::time::Timestamp;
@@ -54,7 +55,7 @@ pub fn capped(ready: &[Ready]) -> Vec<Capped> {
 /// they are ready; within the caps.
 pub fn choose(
     mut ready: Vec<Ready>,
-    caps: &HashMap<Capped, Cap>,
+    caps: &HashMap<Capped, Cap, impl BuildHasher>,
     limit: usize,
     turn: u64,
 ) -> Vec<(TenantId, RunId)> {
@@ -117,7 +118,7 @@ mod tests {
     fn tenants_take_turns_whatever_they_have_waiting() {
         let crowd = (1..=100).map(|run| ready(1, run, 9));
         let all: Vec<_> = crowd.chain([ready(2, 200, 0), ready(3, 300, 0)]).collect();
-        let none = HashMap::new();
+        let none: HashMap<Capped, Cap> = HashMap::new();
         assert_eq!(numbers(&choose(all.clone(), &none, 4, 0)), [1, 200, 300, 2]);
         let first: Vec<_> = (0..4).map(|turn| choose(all.clone(), &none, 1, turn)).collect();
         let first: Vec<_> = first.iter().map(|chosen| numbers(chosen)[0]).collect();
@@ -129,7 +130,7 @@ mod tests {
         let mut old = ready(1, 9, 0);
         old.ready_at = Timestamp::from_micros(-5);
         let all = vec![ready(1, 3, 0), ready(1, 2, 5), old, ready(1, 1, -1)];
-        assert_eq!(numbers(&choose(all, &HashMap::new(), 9, 0)), [2, 9, 3, 1]);
+        assert_eq!(numbers(&choose(all, &HashMap::<Capped, Cap>::new(), 9, 0)), [2, 9, 3, 1]);
     }
 
     #[test]

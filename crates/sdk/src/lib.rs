@@ -23,6 +23,44 @@
 //! recorded answers from the journal. So between steps the code must do the same again: no clocks,
 //! random numbers or I/O except through the [`Context`], and nothing awaited that is not the
 //! context's. Branches that run at the same time ([`join`]) each work in a scope of their own.
+//!
+//! # People, and other runs
+//!
+//! Whatever the code waits for, the run is parked meanwhile and costs nothing: for an answer, the end
+//! of a run that it called, a signal ([`Context::wait_for`]), a time ([`Context::sleep`]).
+//!
+//! ```no_run
+//! use serde::{Deserialize, Serialize};
+//! use tenure_sdk::{Approval, Context, Failure, Stop};
+//!
+//! #[derive(Debug, Serialize, Deserialize)]
+//! struct Mail {
+//!     to: String,
+//!     text: String,
+//! }
+//! # async fn deliver(_: &Mail, _: String) -> Result<(), Failure> { Ok(()) }
+//!
+//! async fn campaign(ctx: Context, topic: String) -> Result<String, Stop> {
+//!     // Another agent writes it, as a run of its own.
+//!     let mail: Mail = ctx.call("writer", &topic).output().await?;
+//!     // A person decides, and may change it.
+//!     let mail = match ctx.approve("send", &mail).await? {
+//!         Approval::Approved(mail) => mail,
+//!         other => return Ok(format!("not sent: {other:?}")),
+//!     };
+//!     // It is never sent twice: if that is in doubt after a crash, a person is asked.
+//!     let send = ctx.step("send").input(&mail).once();
+//!     send.run(|attempt| deliver(&mail, attempt.idempotency_key)).await?;
+//!     Ok(format!("sent to {}", mail.to))
+//! }
+//! ```
+//!
+//! # What happens when something fails
+//!
+//! An [attempt](Attempt) of a step that fails is tried again as its [`Retry`] says; then its failure is
+//! recorded, and the code gets it as [`Stop::Failed`]. Passed on with `?` it fails the run. If that
+//! failure is retryable and the run was created with a retry policy, the run is tried again: what
+//! succeeded answers from the journal, the steps that failed so are executed again.
 #![warn(missing_docs)]
 
 mod call;

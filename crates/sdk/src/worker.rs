@@ -16,6 +16,8 @@ mod execute;
 mod heartbeat;
 mod journal;
 pub(crate) mod leased;
+mod read;
+mod shutdown;
 mod standing;
 
 use std::collections::{BTreeSet, HashMap};
@@ -29,7 +31,6 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::{Error, Key, Name, Payload, RunId, WorkerId};
 use tenure_proto::{convert, v1};
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +41,7 @@ use crate::entropy;
 use crate::payload;
 use crate::stop::Stop;
 use heartbeat::Heartbeat;
+pub use shutdown::shutdown_signal;
 
 /// The code of an agent: gets the context and the run's input, gives its output.
 type Code =
@@ -65,6 +67,8 @@ impl Observer for Silent {}
 
 /// How long a poll is held by the control plane.
 const POLL: Duration = Duration::from_secs(30);
+/// How long a worker that is to stop waits for the answer to its poll.
+const LEAVING: Duration = Duration::from_secs(2);
 /// The pause after a poll that failed.
 const POLL_BACKOFF: Duration = Duration::from_millis(500);
 
@@ -167,13 +171,13 @@ impl Worker {
             published = self.publish_all() => published?,
             () = shutdown.cancelled() => return Ok(()),
         }
+        let id = entropy::worker_id();
         let worker = Arc::new(Shared {
-            id: entropy::worker_id(),
-            heartbeat: Heartbeat::start(&self.client)?,
-            specs: execute::Specs::default(),
+            id,
+            heartbeat: Heartbeat::start(&self.client, id, &self.tenants)?,
+            specs: read::Specs::default(),
             settings: self,
         });
-        worker.heartbeat.speak_for(worker.id);
         let runs = TaskTracker::new();
         worker.poll(&runs, &shutdown).await;
         worker.drain(&runs).await;
@@ -230,7 +234,7 @@ where
 struct Shared {
     id: WorkerId,
     heartbeat: Heartbeat,
-    specs: execute::Specs,
+    specs: read::Specs,
     settings: Worker,
 }
 
@@ -247,11 +251,10 @@ impl Shared {
                 biased;
                 () = shutdown.cancelled() => return,
                 // Room first, then runs: what was polled can be executed at once.
-                permits = all_room(&room) => tokio::select! {
-                    biased;
-                    () = shutdown.cancelled() => return,
-                    polled = self.poll_once(permits.len()) => polled.map(|leased| (leased, permits)),
-                },
+                permits = all_room(&room) => {
+                    let polled = self.poll_or_leave(permits.len(), shutdown).await;
+                    polled.map(|leased| (leased, permits))
+                }
             };
             match polled {
                 Ok((leased, mut permits)) => {
@@ -269,6 +272,32 @@ impl Shared {
                 },
             }
         }
+    }
+
+    /// One long poll, which is not cut when the worker is to stop: what is on its way would be lost
+    /// until the offer runs out. The control plane is told instead, and what still comes is given
+    /// back.
+    async fn poll_or_leave(
+        &self,
+        capacity: usize,
+        shutdown: &CancellationToken,
+    ) -> Result<Vec<v1::LeasedRun>, Duration> {
+        let poll = self.poll_once(capacity);
+        tokio::pin!(poll);
+        tokio::select! {
+            biased;
+            polled = &mut poll => return polled,
+            () = shutdown.cancelled() => {}
+        }
+        // From here on whatever is leased to this worker is released at once.
+        self.heartbeat.drain(false);
+        let request = v1::LeaveRequest { worker: self.id.to_string() };
+        let mut workers = self.client().workers();
+        // A control plane that does not answer lets the offer run out; there is nothing more to do.
+        let leave = tokio::time::timeout(LEAVING, workers.leave(request));
+        let answered = tokio::time::timeout(LEAVING, poll);
+        let (_, answered) = tokio::join!(leave, answered);
+        answered.unwrap_or(Ok(Vec::new()))
     }
 
     /// One long poll: runs, or how long to pause.
@@ -324,33 +353,4 @@ async fn all_room(room: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
         }
     }
     permits
-}
-
-/// A token that is cancelled by SIGTERM or Ctrl-C. A second signal ends the process at once. Both are
-/// caught from the moment that this returns. Needs a tokio runtime.
-pub fn shutdown_signal() -> CancellationToken {
-    let token = CancellationToken::new();
-    match (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) {
-        (Ok(mut interrupt), Ok(mut terminate)) => {
-            let cancel = token.clone();
-            tokio::spawn(async move {
-                either(&mut interrupt, &mut terminate).await;
-                cancel.cancel();
-                either(&mut interrupt, &mut terminate).await;
-                // Somebody does not want to wait. 128 + SIGINT, as shells have it.
-                std::process::exit(130);
-            });
-        }
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::warn!(%error, "signals cannot be caught; they end the process at once");
-        }
-    }
-    token
-}
-
-async fn either(interrupt: &mut Signal, terminate: &mut Signal) {
-    tokio::select! {
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
-    }
 }

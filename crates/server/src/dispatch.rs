@@ -118,6 +118,20 @@ impl Dispatch {
         line.joined.notify_one();
     }
 
+    /// How many polls are in line.
+    pub(crate) fn held(&self) -> usize {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        lines.values().map(|line| line.lock().len()).sum()
+    }
+
+    /// Takes a worker out of all lines: its poll is answered with what it was offered, if anything.
+    pub(crate) fn leave(&self, worker: WorkerId) {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        for line in lines.values() {
+            line.lock().retain(|waiter| waiter.worker != worker);
+        }
+    }
+
     /// Removes a line that nobody is in; false if somebody has just joined.
     fn retire(&self, line: &Line) -> bool {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);

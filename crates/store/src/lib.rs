@@ -144,7 +144,8 @@ pub trait Store: Send + Sync + 'static {
     /// How many runs are leased, of the tenant or of one of its agents.
     async fn count_running(&self, of: Capped) -> Result<u64>;
 
-    /// How many runs come before this one in its queue, counted up to `limit`; 0 if it is not there.
+    /// How many runs come before this one in its pool's queue, counted up to `limit`; 0 if it is not
+    /// there. Those that are more urgent count if they are ready by the time that it is.
     async fn count_ahead(&self, tenant: TenantId, run: RunId, limit: usize) -> Result<u64>;
 
     /// The run that has the turn of this concurrency key.
@@ -181,8 +182,9 @@ pub trait Store: Send + Sync + 'static {
 
 /// One write transaction. Dropped without [`commit`](Tx::commit), it has no effect.
 ///
-/// Lock order: run rows first, in the order that the statement gets them, never waiting for a
-/// second one ([`lock_runs`](Tx::lock_runs) skips rows that are busy), so there is no cycle.
+/// Lock order: caps before runs; run rows in the order that the statement gets them, never waiting
+/// for a second one ([`lock_runs`](Tx::lock_runs) skips rows that are busy). What else is waited for,
+/// idempotency keys and turns, each method locks in one order. So there is no cycle.
 #[async_trait]
 pub trait Tx: Send {
     /// The database's clock.
@@ -234,8 +236,9 @@ pub trait Tx: Send {
     /// over, loudly, rows that cannot be read. Rows of the queue that are stale are removed.
     async fn lock_ready(&mut self, runs: &[(TenantId, RunId)]) -> Result<(Timestamp, Vec<Run>)>;
 
-    /// Locks up to `limit` runs whose lease has expired, whose cancel is to be forced or whose
-    /// deadline has passed, of all tenants. A row that cannot be read is logged and passed over.
+    /// Locks up to `limit` runs of all tenants whose lease has expired or whose cancel is to be forced,
+    /// and after them those whose deadline has passed; of each the longest overdue first. A row that
+    /// cannot be read is logged and passed over.
     async fn lock_expired(&mut self, limit: usize) -> Result<(Timestamp, Vec<Run>)>;
 
     /// Locks up to `limit` runs with an open interrupt whose time is up, of all tenants, each with
@@ -293,7 +296,8 @@ pub trait Tx: Send {
     /// Notes that somebody polls these pools now.
     async fn note_polls(&mut self, places: &[(TenantId, Name)]) -> Result<()>;
 
-    /// Sets or removes the cap of a tenant, or of one of its agents; false if there is no such.
+    /// Sets or removes the cap of a tenant, or of one of its agents, whose runs move to a lane of
+    /// their own or back; false if there is no such. What is leased already goes on.
     async fn set_cap(&mut self, of: Capped, max_running: Option<u32>) -> Result<bool>;
 
     /// Adds an artifact of a locked run; if the name is taken, what has it.

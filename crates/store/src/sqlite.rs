@@ -13,7 +13,7 @@ mod interrupts;
 mod journal;
 mod keys;
 mod lock;
-mod messages;
+mod outbox;
 mod pools;
 mod queue;
 mod row;
@@ -145,7 +145,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         journal::STATEMENTS,
         inbox::STATEMENTS,
         interrupts::STATEMENTS,
-        messages::STATEMENTS,
+        outbox::STATEMENTS,
         artifacts::STATEMENTS,
     ];
     all.concat().into_iter().map(|sql| (crate::statement_name(sql), sql)).collect()

@@ -3,5 +3,6 @@
 pub mod app;
 pub mod model;
 pub mod postgres;
+pub mod processes;
 pub mod proxy;
 pub mod redis;

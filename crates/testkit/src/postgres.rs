@@ -9,10 +9,11 @@ use tokio::task::{LocalSet, spawn_local};
 static COUNT: AtomicUsize = AtomicUsize::new(0);
 
 /// Runs a test with the URL of a new and empty database on the server that
-/// `TENURE_TEST_DATABASE_URL` names; afterwards the database is dropped, also if the test panics.
+/// `TENURE_TEST_DATABASE_URL` names, and gives what it gives; afterwards the database is dropped, also
+/// if the test panics.
 ///
 /// A missing variable is a failure, never a skipped test: `scripts/test` sets it.
-pub async fn database(test: impl AsyncFnOnce(String) + 'static) {
+pub async fn database<T: 'static>(test: impl AsyncFnOnce(String) -> T + 'static) -> T {
     let server = std::env::var("TENURE_TEST_DATABASE_URL").expect(
         "TENURE_TEST_DATABASE_URL names no PostgreSQL server: run the tests by scripts/test",
     );
@@ -27,9 +28,7 @@ pub async fn database(test: impl AsyncFnOnce(String) + 'static) {
     let tasks = LocalSet::new();
     let answer = tasks.run_until(async { spawn_local(async move { test(url).await }).await }).await;
     execute(&mut admin, format!("DROP DATABASE {name} WITH (FORCE)")).await;
-    if let Err(error) = answer {
-        resume_unwind(error.into_panic());
-    }
+    answer.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
 async fn execute(connection: &mut PgConnection, sql: String) {

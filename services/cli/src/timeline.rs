@@ -174,15 +174,15 @@ fn took(record: &v1::Record) -> String {
     }
 }
 
-/// `by ann: the amount was wrong`.
-pub(crate) fn by(steering: &v1::Steering) -> String {
-    let (actor, reason) = (text::line(&steering.actor), text::line(&steering.reason));
-    match (&*actor, &*reason) {
-        ("", "") => "nobody said by whom or why".into(),
-        ("", reason) => reason.into(),
-        (actor, "") => format!("by {actor}"),
-        (actor, reason) => format!("by {actor}: {reason}"),
+/// `paused by ann: lunch`, as much of it as was said.
+pub(crate) fn done(what: &str, by: &v1::Steering) -> String {
+    let mut text = what.to_owned();
+    for (word, said) in [(" by ", &by.actor), (": ", &by.reason)] {
+        if !said.is_empty() {
+            text = format!("{text}{word}{}", text::line(said));
+        }
     }
+    text
 }
 
 /// A failure in one line.

@@ -223,6 +223,15 @@ async fn what_may_pass_is_retryable() {
 }
 
 #[tokio::test]
+async fn a_provider_that_says_when_to_come_back_is_asked_again_then() {
+    let busy = (429, vec![("retry-after", "20".into())], "{}".into());
+    let server = Double::start(vec![busy]).await;
+    let failure = open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap_err();
+    assert_eq!((failure.code.as_str(), failure.retryable), ("model_http_429", true));
+    assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(20)));
+}
+
+#[tokio::test]
 async fn a_connection_that_breaks_is_retryable() {
     let server = Double::start(vec![]).await;
     let failure = open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap_err();

@@ -152,7 +152,8 @@ impl Run {
                 Ok(self.to_rest(RunState::Succeeded { output, at: now }, now))
             }
             Outcome::Fail { failure, retry_after, again } => {
-                self.fail(failure, retry_after, again, now)
+                check_again(&again)?;
+                Ok(self.fail(failure, retry_after, again, now))
             }
             Outcome::Suspend { inbox, wake_after, mut on } if inbox == self.inbox => {
                 let until = wake_after.map(|pause| now + pause);
@@ -183,15 +184,13 @@ impl Run {
         retry_after: Option<Duration>,
         again: Vec<Key>,
         now: Timestamp,
-    ) -> Result<Transition> {
-        let by_policy = || match failure.retryable && self.cancel_asked().is_none() {
-            true => self.retry.pause(self.retried),
-            false => None,
-        };
+    ) -> Transition {
+        let mends = failure.retryable && self.cancel_asked().is_none();
+        let by_policy = || self.retry.pause(self.retried).filter(|_| mends);
         let tired = self.attempts >= self.max_attempts;
         let Some(pause) = retry_after.or_else(by_policy).filter(|_| !tired) else {
             let failed = RunState::Failed { failure: failure.cleaned(), at: now };
-            return Ok(self.to_rest(failed, now));
+            return self.to_rest(failed, now);
         };
         let mut after = Self { retried: self.retried + 1, ..self.clone() };
         let mut effects = Vec::with_capacity(again.len());
@@ -200,7 +199,19 @@ impl Run {
         }
         let reopened = Transition::of(self, after, effects, now);
         let queued = reopened.run.to_queue(now + pause, now);
-        Ok(reopened.then(queued))
+        reopened.then(queued)
+    }
+}
+
+/// Refuses keys that are no steps of the run's, and more than one commit may record.
+fn check_again(again: &[Key]) -> Result<()> {
+    if again.len() > limits::COMMIT_ENTRIES {
+        let what = "the number of steps to execute again";
+        return Err(Error::too_large(what, again.len(), limits::COMMIT_ENTRIES));
+    }
+    match again.iter().find(|key| key.is_reserved()) {
+        Some(key) => Err(Error::invalid(format!("`{key}` is not a step to execute again"))),
+        None => Ok(()),
     }
 }
 

@@ -105,9 +105,10 @@ impl Run {
     pub fn create(new: NewRun, turn: bool, now: Timestamp) -> Result<Transition> {
         let new = new.checked()?;
         let start_at = now + new.start_after;
-        let state = match turn {
-            true => RunState::Queued { ready_at: start_at },
-            false => RunState::Waiting { reason: WaitReason::Turn },
+        let state = if turn {
+            RunState::Queued { ready_at: start_at }
+        } else {
+            RunState::Waiting { reason: WaitReason::Turn }
         };
         let mut run = Self {
             id: new.id,

@@ -17,9 +17,10 @@ impl Run {
                 resumed.run.steer(Steer::Resume, by, now, &mut resumed.effects);
                 Ok(resumed)
             }
-            (RunState::Running { .. }, Some(Request::Pause { .. })) => {
+            (RunState::Running { lease }, Some(Request::Pause { .. })) => {
                 let after = Self { request: None, ..self.clone() };
-                Ok(Transition::of(self, after, vec![Effect::WakeWatchers], now))
+                let effects = vec![Effect::WakeOwner(lease.worker), Effect::WakeWatchers];
+                Ok(Transition::of(self, after, effects, now))
             }
             (
                 RunState::Queued { .. }

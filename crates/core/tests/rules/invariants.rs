@@ -299,41 +299,15 @@ impl World {
                 self.deliver(source, Topic::Wait("child:other".parse().unwrap()));
             }
             Op::Resolve { stale, decision } => self.resolve(*stale, *decision),
-            Op::TimeOut => {
-                let due = |known: &&Interrupt| known.due_at.is_some_and(|due| due <= self.now);
-                let open =
-                    self.interrupts.iter().filter(|known| known.state == InterruptState::Open);
-                if let Some(interrupt) = open.clone().find(due).or(open.last()).cloned() {
-                    let late = due(&&interrupt);
-                    let done = self.run.time_out(&interrupt, None, self.now).unwrap();
-                    assert_eq!(done.is_some(), late, "a deadline is kept to the moment");
-                    done.map(|done| self.step(done)).unwrap_or_default();
-                }
-            }
-            Op::Pause => {
-                if let Ok(Some(done)) = self.run.pause(ann(), self.now) {
-                    self.step(done);
-                    let rests = matches!(
-                        self.run.state,
-                        RunState::Waiting { reason: WaitReason::Paused(_) }
-                    );
-                    assert!(rests || self.run.pause_asked());
-                }
-            }
+            Op::TimeOut => self.time_out(),
+            Op::Pause => self.pause(),
             Op::Resume => {
                 if let Ok(done) = self.run.resume(ann(), self.now) {
                     self.step(done);
                     assert!(!self.run.pause_asked());
                 }
             }
-            Op::Patch => {
-                let status = EntryStatus::Succeeded(Payload::json("1"));
-                let done = self.run.patch("plan".parse().unwrap(), status, ann(), self.now);
-                let blocked =
-                    matches!(self.run.state, RunState::Waiting { reason: WaitReason::Blocked(_) });
-                assert_eq!(done.is_ok(), blocked);
-                done.map(|done| self.step(done)).unwrap_or_default();
-            }
+            Op::Patch => self.patch(),
             Op::Prioritize(priority) => {
                 if let Ok(Some(done)) = self.run.prioritize(*priority, ann(), self.now) {
                     self.step(done);
@@ -362,6 +336,34 @@ impl World {
                 done.map(|done| self.step(done)).unwrap_or_default();
             }
         }
+    }
+
+    fn time_out(&mut self) {
+        let due = |known: &&Interrupt| known.due_at.is_some_and(|due| due <= self.now);
+        let mut open = self.interrupts.iter().filter(|known| known.state == InterruptState::Open);
+        let Some(interrupt) = open.clone().find(due).or(open.next_back()).cloned() else { return };
+        let late = due(&&interrupt);
+        let done = self.run.time_out(&interrupt, None, self.now).unwrap();
+        assert_eq!(done.is_some(), late, "a deadline is kept to the moment");
+        done.map(|done| self.step(done)).unwrap_or_default();
+    }
+
+    fn pause(&mut self) {
+        if let Ok(Some(done)) = self.run.pause(ann(), self.now) {
+            self.step(done);
+            let paused = |reason: &WaitReason| matches!(reason, WaitReason::Paused(_));
+            let rests = matches!(&self.run.state, RunState::Waiting { reason } if paused(reason));
+            assert!(rests || self.run.pause_asked());
+        }
+    }
+
+    fn patch(&mut self) {
+        let status = EntryStatus::Succeeded(Payload::json("1"));
+        let done = self.run.patch("plan".parse().unwrap(), status, ann(), self.now);
+        let blocked =
+            matches!(self.run.state, RunState::Waiting { reason: WaitReason::Blocked(_) });
+        assert_eq!(done.is_ok(), blocked);
+        done.map(|done| self.step(done)).unwrap_or_default();
     }
 
     fn deliver(&mut self, source: String, topic: Topic) {

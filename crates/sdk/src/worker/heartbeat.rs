@@ -1,7 +1,7 @@
 //! Heartbeats, from a thread of their own: user code may block the event loop, a lease must not
 //! depend on it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,28 +15,43 @@ use crate::client::{Client, jittered};
 
 /// The leases that are kept alive, and the thread that does it; it ends when this is dropped.
 pub(crate) struct Heartbeat {
-    leases: Arc<Leases>,
+    /// Each tenant is spoken for apart: news of one must not wait for another's.
+    tenants: BTreeMap<Name, Arc<Leases>>,
+    /// What runs were told of the worker's end, and those that still come are told as well.
+    leaving: Mutex<Leaving>,
     /// Dropped with this: the thread's sign to end.
     _alive: watch::Sender<()>,
 }
 
-#[derive(Default)]
+/// Whether the worker is going away, and whether it still waits for steps to end.
+#[derive(Clone, Copy, Default)]
+struct Leaving {
+    draining: bool,
+    abandoned: bool,
+}
+
+impl Leaving {
+    fn tell(self, standing: &Standing) {
+        standing.change(|state| {
+            state.draining |= self.draining;
+            state.abandoned |= self.abandoned;
+        });
+    }
+}
+
+/// The leases of one tenant's runs.
 struct Leases {
+    tenant: Name,
+    worker: WorkerId,
     held: Mutex<HashMap<String, Held>>,
-    worker: Mutex<Option<WorkerId>>,
     added: Notify,
 }
 
 /// A lease that is kept alive.
 struct Held {
-    tenant: Name,
     lease: String,
     ttl: Duration,
     standing: Standing,
-    /// How long the lease lasts without a further beat: the offer's time until the first one.
-    granted: Duration,
-    /// When the last request that the control plane acknowledged was *sent*.
-    beaten: Instant,
 }
 
 impl Held {
@@ -71,60 +86,83 @@ impl Drop for Hold {
 }
 
 impl Leases {
+    fn new(tenant: Name, worker: WorkerId) -> Self {
+        Self { tenant, worker, held: Mutex::default(), added: Notify::new() }
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Held>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Heartbeat {
-    /// Starts the thread.
-    pub(crate) fn start(client: &Client) -> Result<Self, Error> {
+    /// Starts the thread, for this worker and the runs of these tenants.
+    pub(crate) fn start(
+        client: &Client,
+        worker: WorkerId,
+        tenants: &BTreeSet<Name>,
+    ) -> Result<Self, Error> {
         let (alive, ended) = watch::channel(());
-        let leases = Arc::new(Leases::default());
-        let (beating, client) = (leases.clone(), client.clone());
+        let leases =
+            |tenant: &Name| (tenant.clone(), Arc::new(Leases::new(tenant.clone(), worker)));
+        let tenants: BTreeMap<Name, Arc<Leases>> = tenants.iter().map(leases).collect();
+        let (beating, client) = (tenants.values().cloned().collect(), client.clone());
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
             .map_err(Error::internal)?;
         std::thread::Builder::new()
             .name("tenure-heartbeat".into())
-            .spawn(move || runtime.block_on(beat_until(&client, &beating, ended)))
+            .spawn(move || runtime.block_on(beat_until(&client, beating, ended)))
             .map_err(Error::internal)?;
-        Ok(Self { leases, _alive: alive })
+        Ok(Self { tenants, leaving: Mutex::default(), _alive: alive })
     }
 
-    /// Says whose heartbeats these are.
-    pub(crate) fn speak_for(&self, worker: WorkerId) {
-        *self.leases.worker.lock().unwrap_or_else(PoisonError::into_inner) = Some(worker);
-    }
-
-    /// Keeps this lease alive from now on, and tells `standing` the news about it.
-    pub(crate) fn hold(&self, leased: &v1::LeasedRun, tenant: &Name, standing: Standing) -> Hold {
-        let (run, lease, tenant) = (leased.run.clone(), leased.lease.clone(), tenant.clone());
+    /// Keeps this lease alive from now on, and tells `standing` the news about it. Nothing if the run
+    /// is of a tenant that nobody asked for.
+    pub(crate) fn hold(
+        &self,
+        leased: &v1::LeasedRun,
+        tenant: &Name,
+        standing: Standing,
+    ) -> Option<Hold> {
+        let leases = self.tenants.get(tenant)?.clone();
+        let (run, lease) = (leased.run.clone(), leased.lease.clone());
         let time = |field, time| convert::duration_in(field, time).unwrap_or_default();
         let (ttl, granted) = (time("ttl", leased.ttl), time("offer_ttl", leased.offer_ttl));
-        let beaten = Instant::now();
-        let held = Held { tenant, lease: lease.clone(), ttl, standing, granted, beaten };
-        self.leases.lock().insert(run.clone(), held);
-        self.leases.added.notify_one();
-        Hold { leases: self.leases.clone(), run, lease }
+        standing.change(|state| state.good_until = Some(good_until(Instant::now(), granted)));
+        let told = standing.clone();
+        let held = Held { lease: lease.clone(), ttl, standing };
+        leases.lock().insert(run.clone(), held);
+        // Looked at behind the insertion: whoever drains meanwhile finds the lease held.
+        self.leaving().tell(&told);
+        leases.added.notify_one();
+        Some(Hold { leases, run, lease })
     }
 
     /// Tells all runs that the worker is going away, at their next step boundary or at once.
     pub(crate) fn drain(&self, at_once: bool) {
-        for held in self.leases.lock().values() {
-            held.standing.change(|state| {
-                state.draining = true;
-                state.abandoned |= at_once;
-            });
+        let leaving = {
+            let mut leaving = self.leaving.lock().unwrap_or_else(PoisonError::into_inner);
+            leaving.draining = true;
+            leaving.abandoned |= at_once;
+            *leaving
+        };
+        for leases in self.tenants.values() {
+            leases.lock().values().for_each(|held| leaving.tell(&held.standing));
         }
+    }
+
+    fn leaving(&self) -> Leaving {
+        *self.leaving.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn beat_until(client: &Client, leases: &Leases, mut ended: watch::Receiver<()>) {
+async fn beat_until(client: &Client, all: Vec<Arc<Leases>>, mut ended: watch::Receiver<()>) {
     let client = client.reconnected();
+    let beats = join_all(all.iter().map(|leases| beat_for_ever(&client, leases)));
     tokio::select! {
-        () = beat_for_ever(&client, leases) => {}
+        _ = beats => {}
         _ = ended.changed() => {}
     }
 }
@@ -144,7 +182,6 @@ async fn beat_for_ever(client: &Client, leases: &Leases) {
         let sent = Instant::now();
         let beats = requests.into_iter().map(|request| beat(client, leases, request, every, sent));
         let all_well = join_all(beats).await.into_iter().all(|well| well);
-        mark_stale(leases);
         if !all_well {
             tokio::time::sleep(jittered(every.min(Duration::from_secs(1)) / 2)).await;
         }
@@ -157,24 +194,21 @@ fn interval(leases: &Leases) -> Option<Duration> {
     Some((shortest / 3).min(limits::OFFER_TTL / 3))
 }
 
-/// One request for every 500 leases of a tenant.
+/// One request for every 500 leases.
 fn requests(leases: &Leases) -> Vec<v1::HeartbeatRequest> {
-    let worker = *leases.worker.lock().unwrap_or_else(PoisonError::into_inner);
-    let worker = worker.map(|id| id.to_string()).unwrap_or_default();
-    let mut tenants: BTreeMap<Name, Vec<v1::HeldLease>> = BTreeMap::new();
-    for (run, held) in leases.lock().iter().filter(|(_, held)| !held.standing.get().lost) {
-        tenants.entry(held.tenant.clone()).or_default().push(held.known(run));
-    }
-    let request = |tenant: &Name, leases: &[v1::HeldLease]| v1::HeartbeatRequest {
-        tenant: tenant.to_string(),
-        worker: worker.clone(),
-        leases: leases.to_vec(),
+    let all: Vec<v1::HeldLease> = leases
+        .lock()
+        .iter()
+        .filter(|(_, held)| !held.standing.get().lost)
+        .map(|(run, held)| held.known(run))
+        .collect();
+    let request = |held: &[v1::HeldLease]| v1::HeartbeatRequest {
+        tenant: leases.tenant.to_string(),
+        worker: leases.worker.to_string(),
+        leases: held.to_vec(),
         wait: None,
     };
-    let chunks = tenants
-        .iter()
-        .flat_map(|(tenant, all)| all.chunks(limits::LEASES).map(move |leases| (tenant, leases)));
-    chunks.map(|(tenant, leases)| request(tenant, leases)).collect()
+    all.chunks(limits::LEASES).map(request).collect()
 }
 
 /// One heartbeat, held for news until the next is due; whether it was answered.
@@ -207,11 +241,11 @@ async fn beat(
 }
 
 fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, sent: Instant) {
-    let mut all = leases.lock();
+    let all = leases.lock();
     for lease in beaten {
-        if let Some(held) = all.get_mut(&lease.run).filter(|held| held.lease == lease.lease) {
-            held.beaten = held.beaten.max(sent);
-            held.granted = held.ttl;
+        if let Some(held) = all.get(&lease.run).filter(|held| held.lease == lease.lease) {
+            let good = Some(good_until(sent, held.ttl));
+            held.standing.change(|state| state.good_until = state.good_until.max(good));
         }
     }
     for piece in news {
@@ -226,11 +260,8 @@ fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, se
     }
 }
 
-/// A lease that was not extended for most of its time may be gone: its run starts nothing new. One
-/// sixth of it is left for what is being sent.
-fn mark_stale(leases: &Leases) {
-    for held in leases.lock().values() {
-        let stale = held.beaten.elapsed() > held.granted * 5 / 6;
-        held.standing.change(|state| state.stale = stale);
-    }
+/// Until when steps may begin under a lease that was extended by so much: one sixth of it is left for
+/// what is being sent.
+fn good_until(sent: Instant, extended: Duration) -> Instant {
+    sent + extended * 5 / 6
 }

@@ -1,6 +1,8 @@
 //! The way into a run's journal: one commit in flight; what parallel steps record meanwhile goes
 //! into the next one.
 
+use std::time::Duration;
+
 use tenure_core::{EntryStatus, Error, ErrorKind, Opening, Record, limits};
 use tenure_proto::{convert, v1};
 use tokio::sync::{mpsc, oneshot};
@@ -118,6 +120,7 @@ impl Committer {
         records: Vec<Record>,
         outcome: Option<v1::outcome::Outcome>,
     ) -> Result<(), Error> {
+        let patience = if outcome.is_some() { OWN_END } else { Duration::ZERO };
         let request = v1::CommitRequest {
             tenant: self.client.tenant().to_string(),
             run: self.run.clone(),
@@ -132,7 +135,7 @@ impl Committer {
         };
         let response = tokio::select! {
             response = self.client.retry(send) => response?,
-            _ = self.standing.until(|state| state.lost) => {
+            () = self.lost(patience) => {
                 return Err(Error::lease_lost("another worker owns the run"));
             }
         };
@@ -145,6 +148,18 @@ impl Committer {
         Ok(())
     }
 }
+
+impl Committer {
+    /// Returns so long after the lease is known to be lost.
+    async fn lost(&self, patience: Duration) {
+        self.standing.until(|state| state.lost).await;
+        tokio::time::sleep(patience).await;
+    }
+}
+
+/// A heartbeat may hear that the lease has ended before the answer comes to the commit that ended it:
+/// that answer is waited for so long.
+const OWN_END: Duration = Duration::from_secs(2);
 
 type Appended = (Vec<Record>, oneshot::Sender<Result<(), Stop>>);
 

@@ -86,10 +86,8 @@ impl Api {
                 // What only the log may hold goes there.
                 let status = self.refuse(&error);
                 let code = error.kind().as_str();
-                let failure = match error.retryable() {
-                    true => Failure::retryable(code, status.message()),
-                    false => Failure::permanent(code, status.message()),
-                };
+                let failure = Failure::permanent(code, status.message());
+                let failure = Failure { retryable: error.retryable(), ..failure };
                 v1::resolved::Result::Refused(convert::failure(failure))
             }
         };

@@ -37,6 +37,15 @@ impl WorkerService for Api {
         Ok(Response::new(v1::PollResponse { result: Some(result) }))
     }
 
+    async fn leave(
+        &self,
+        request: Request<v1::LeaveRequest>,
+    ) -> Result<Response<v1::LeaveResponse>, Status> {
+        let worker = request.get_ref().worker.parse();
+        self.service.leave(worker.map_err(|error| self.refuse(&error))?);
+        Ok(Response::new(v1::LeaveResponse {}))
+    }
+
     async fn heartbeat(
         &self,
         request: Request<v1::HeartbeatRequest>,

@@ -44,14 +44,14 @@ pub(super) async fn work(store: Arc<dyn Store>, wake: Arc<Wake>, mut jobs: mpsc:
 /// Does a batch and answers it; gives back the jobs whose runs were busy.
 async fn settle(store: &dyn Store, wake: &Wake, mut jobs: Vec<Job>) -> Vec<Job> {
     let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
-    let verdicts = match attempt(store, wake, &commands).await {
+    let verdicts = match attempt_all(store, wake, &commands).await {
         Ok(verdicts) => verdicts,
         // Something that one command brought may have failed the statement for all of them.
         Err(error) if jobs.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
             tracing::warn!(%error, "a batch of {} commands failed; doing them one by one", jobs.len());
             let mut alone = Vec::with_capacity(jobs.len());
             for command in &commands {
-                alone.push(match attempt(store, wake, &[command]).await {
+                alone.push(match attempt_all(store, wake, &[command]).await {
                     Ok(mut verdict) => verdict.remove(0),
                     Err(error) => Verdict::Done(Err(error.into())),
                 });
@@ -80,16 +80,54 @@ enum Verdict {
     Busy,
 }
 
+/// What came of one transaction.
+enum Attempt {
+    /// It was committed, or there was nothing to commit.
+    Settled(Vec<Verdict>),
+    /// Nothing was done: these creations are refused, and what was reserved for them must not stay.
+    /// The others are to be done without them.
+    Refused(Vec<(usize, Error)>),
+}
+
+/// Does all commands, in one transaction unless creations are refused.
+async fn attempt_all(
+    store: &dyn Store,
+    wake: &Wake,
+    commands: &[&Command],
+) -> Result<Vec<Verdict>, StoreError> {
+    let mut verdicts: Vec<Option<Verdict>> = commands.iter().map(|_| None).collect();
+    loop {
+        let open: Vec<usize> =
+            (0..commands.len()).filter(|place| verdicts[*place].is_none()).collect();
+        let left: Vec<&Command> = open.iter().map(|place| commands[*place]).collect();
+        match attempt(store, wake, &left).await? {
+            Attempt::Refused(refused) => {
+                for (place, error) in refused {
+                    verdicts[open[place]] = Some(Verdict::Done(Err(error)));
+                }
+            }
+            Attempt::Settled(settled) => {
+                for (place, verdict) in open.into_iter().zip(settled) {
+                    verdicts[place] = Some(verdict);
+                }
+                return Ok(verdicts.into_iter().flatten().collect());
+            }
+        }
+    }
+}
+
 /// One transaction for all commands. Nothing is answered before it is committed.
 async fn attempt(
     store: &dyn Store,
     wake: &Wake,
     commands: &[&Command],
-) -> Result<Vec<Verdict>, StoreError> {
+) -> Result<Attempt, StoreError> {
     let mut tx = store.begin().await?;
-    let taken = reserve_keys(&mut *tx, commands).await?;
-    let turns = take_turns(&mut *tx, commands, &taken).await?;
+    let callers = lock_callers(&mut *tx, commands).await?;
+    let taken = reserve_keys(&mut *tx, commands, &callers).await?;
+    let turns = take_turns(&mut *tx, commands, &taken, &callers).await?;
     let mut page = Page::lock(&mut *tx, commands, &taken).await?;
+    page.callers = callers;
     page.turns = turns;
     page.known = known_sources(&mut *tx, commands).await?;
     page.interrupts = read_interrupts(&mut *tx, commands).await?;
@@ -99,20 +137,65 @@ async fn attempt(
     }
     let transitions = page.into_transitions();
     if transitions.is_empty() {
-        return Ok(verdicts);
+        return Ok(Attempt::Settled(verdicts));
+    }
+    let refused: Vec<_> = (0..commands.len())
+        .filter_map(|place| {
+            Some((place, refused(commands[place], taken[place].as_ref(), &verdicts[place])?))
+        })
+        .collect();
+    if !refused.is_empty() {
+        return Ok(Attempt::Refused(refused));
     }
     tx.save(&transitions).await?;
     tx.commit().await?;
     effects::tell(wake, &transitions);
-    Ok(verdicts)
+    Ok(Attempt::Settled(verdicts))
+}
+
+/// Why a creation is refused whose idempotency key was reserved just now.
+fn refused(command: &Command, taken: Option<&RunKey>, verdict: &Verdict) -> Option<Error> {
+    match (command, taken, verdict) {
+        (Command::Create { key: Some(_), .. }, None, Verdict::Done(Err(error))) => {
+            Some(error.clone())
+        }
+        _ => None,
+    }
+}
+
+type Callers = HashMap<(TenantId, RunId), Locked>;
+
+/// The runs that call new ones. Locked before anything is reserved: a creation that has to be put off
+/// must leave nothing behind.
+async fn lock_callers(tx: &mut dyn Tx, commands: &[&Command]) -> Result<Callers, StoreError> {
+    let caller = |command: &&Command| match command {
+        Command::Create { new, .. } => Some((new.tenant, new.parent.as_ref()?.run)),
+        Command::Change { .. } | Command::Deliver { .. } | Command::Resolve { .. } => None,
+    };
+    let mut wanted: Vec<_> = commands.iter().filter_map(caller).collect();
+    if wanted.is_empty() {
+        return Ok(Callers::new());
+    }
+    wanted.sort_unstable();
+    wanted.dedup();
+    let (_, locked) = tx.lock_runs(&wanted).await?;
+    Ok(wanted.into_iter().zip(locked).collect())
+}
+
+/// Whether somebody else is changing the run that calls a new one.
+fn is_put_off(new: &NewRun, callers: &Callers) -> bool {
+    let caller = new.parent.as_ref().and_then(|parent| callers.get(&(new.tenant, parent.run)));
+    matches!(caller, Some(Locked::Busy))
 }
 
 /// For each command, what its idempotency key was reserved for before, if it was.
 async fn reserve_keys(
     tx: &mut dyn Tx,
     commands: &[&Command],
+    callers: &Callers,
 ) -> Result<Vec<Option<RunKey>>, StoreError> {
     let key = |command: &&Command| match command {
+        Command::Create { new, .. } if is_put_off(new, callers) => None,
         Command::Create { key, .. } => key.clone(),
         Command::Change { .. } | Command::Deliver { .. } | Command::Resolve { .. } => None,
     };
@@ -162,10 +245,11 @@ async fn take_turns(
     tx: &mut dyn Tx,
     commands: &[&Command],
     taken: &[Option<RunKey>],
+    callers: &Callers,
 ) -> Result<HashMap<RunId, RunId>, StoreError> {
     let turn = |(command, taken): (&&Command, &Option<RunKey>)| match command {
         // A request that was made before has its run already.
-        Command::Create { new, .. } if taken.is_none() => {
+        Command::Create { new, .. } if taken.is_none() && !is_put_off(new, callers) => {
             let key = new.concurrency.as_ref()?.key.clone();
             Some(Turn { tenant: new.tenant, key, run: new.id })
         }
@@ -184,6 +268,8 @@ struct Page {
     now: Timestamp,
     runs: HashMap<(TenantId, RunId), Locked>,
     transitions: HashMap<(TenantId, RunId), Transition>,
+    /// The runs that call new ones.
+    callers: Callers,
     /// Who has the turn, for new runs that take turns.
     turns: HashMap<RunId, RunId>,
     known: HashMap<Source, bool>,
@@ -215,6 +301,7 @@ impl Page {
             now,
             runs,
             transitions: HashMap::new(),
+            callers: Callers::new(),
             turns: HashMap::new(),
             known: HashMap::new(),
             interrupts: HashMap::new(),
@@ -267,6 +354,7 @@ impl Page {
                 ))))
             }
             (_, Some(first)) => self.change(first.tenant, first.run, &|_, _| Ok(None)),
+            (_, None) if is_put_off(new, &self.callers) => Verdict::Busy,
             (_, None) => match self.create_new(new) {
                 Ok(transition) => {
                     let run = Arc::new(transition.run.clone());
@@ -278,7 +366,26 @@ impl Page {
         }
     }
 
+    /// A run that has ended calls nobody: seen under its lock, so that no call slips in behind the
+    /// message that ends its children.
+    fn check_caller(&self, new: &NewRun) -> Result<()> {
+        let Some(parent) = &new.parent else { return Ok(()) };
+        let place = (new.tenant, parent.run);
+        let state = match (self.transitions.get(&place), self.callers.get(&place)) {
+            (Some(transition), _) => &transition.run.state,
+            (None, Some(Locked::Run(run))) => &run.state,
+            (None, Some(Locked::Busy | Locked::Missing) | None) => {
+                return Err(Error::not_found(format!("there is no run {}", parent.run)));
+            }
+        };
+        if state.is_terminal() && !parent.detached {
+            return Err(Error::wrong_state(format!("{} has ended and calls nobody", parent.run)));
+        }
+        Ok(())
+    }
+
     fn create_new(&self, new: &NewRun) -> Result<Transition> {
+        self.check_caller(new)?;
         let holder = self.turns.get(&new.id).filter(|holder| **holder != new.id);
         match (holder, &new.concurrency) {
             (Some(holder), Some(Concurrency { key, policy: Policy::Reject })) => {

@@ -73,9 +73,6 @@ impl Service {
     /// Creates the run that another calls, once; that it cannot be is the call's result.
     async fn call(&self, tenant: TenantId, parent: RunId, key: Key, call: Call) -> Result<()> {
         let caller = self.full_run(tenant, parent).await?.run;
-        if caller.state.is_terminal() && !call.detached {
-            return Ok(());
-        }
         let name = format!("{RESERVED}call:{parent}/{key}");
         let link = Parent { run: parent, key: key.clone(), detached: call.detached };
         let request = CreateRun {
@@ -97,6 +94,7 @@ impl Service {
         match self.create(tenant, request, origin).await {
             Ok(_) => Ok(()),
             Err(error) if error.retryable() => Err(error),
+            // If it is that the caller has ended, nobody is told.
             Err(error) => {
                 let why = Failure::permanent(error.kind().as_str(), error.message());
                 self.end_wait(tenant, parent, key, Err(why)).await

@@ -86,6 +86,16 @@ impl Service {
         }
     }
 
+    /// How many polls this replica holds.
+    pub fn held_polls(&self) -> usize {
+        self.dispatch.held()
+    }
+
+    /// Answers the polls of a worker that polls no more.
+    pub fn leave(&self, worker: WorkerId) {
+        self.dispatch.leave(worker);
+    }
+
     async fn poll_held(self: &Arc<Self>, poll: Poll) -> Result<Vec<LeasedRun>> {
         let mut tenants = BTreeMap::new();
         for name in poll.tenants {

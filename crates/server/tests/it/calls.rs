@@ -39,7 +39,7 @@ impl Hand {
         let request = v1::CancelRunRequest {
             tenant: "default".into(),
             run: run.into(),
-            steering: steering("ann", "enough"),
+            steering: Some(steering("ann", "enough")),
         };
         self.app.client.runs().cancel_run(request).await.unwrap();
     }
@@ -83,6 +83,22 @@ async fn what_cannot_be_called_is_the_result_of_the_call() {
 }
 
 #[tokio::test]
+async fn an_agent_without_a_version_cannot_be_called() {
+    let hand = Hand::start().await;
+    let create = v1::CreateAgentRequest { tenant: "default".into(), name: "empty".into() };
+    hand.app.client.agents().create_agent(create).await.unwrap();
+    let parent = hand.create(|_| ()).await;
+    let leased = hand.leased().await;
+    hand.ask(&leased, 1, "child:empty", call("empty", false)).await;
+    hand.app.until(&parent, |run| run.state() == v1::RunState::Queued).await;
+    let Some(v1::inbox_item::Result::Failure(why)) = hand.inbox(&parent).await.remove(0).result
+    else {
+        panic!()
+    };
+    assert_snapshot!(format!("{}: {}", why.code, why.message), @"wrong_state: agent `empty` has no version yet");
+}
+
+#[tokio::test]
 async fn cancelling_goes_down_but_not_to_what_is_detached() {
     let hand = Hand::start().await;
     let (parent, children) = hand.calling(&["child:hello", "child:hello#1"], false).await;
@@ -111,7 +127,7 @@ async fn parent_and_child_may_end_in_the_same_instant() {
         let hand = Hand::start().await;
         let (parent, children) = hand.calling(&["child:hello"], false).await;
         let done = end(&children[0], 1, succeed());
-        let (_, done) = tokio::join!(hand.cancel(&parent), hand.commit(done));
+        let ((), done) = tokio::join!(hand.cancel(&parent), hand.commit(done));
         let ended = hand.app.ended(&children[0].run).await;
         assert_eq!(ended.state() == v1::RunState::Succeeded, done.is_ok());
         assert_eq!(hand.app.ended(&parent).await.state(), v1::RunState::Cancelled);
@@ -138,15 +154,17 @@ async fn a_call_whose_caller_ended_first_is_not_made() {
 async fn an_agent_that_calls_itself_is_stopped_by_the_depth_limit() {
     let hand = Hand::start().await;
     hand.create(|_| ()).await;
-    let mut why = None;
-    for _ in 0..=limits::DEPTH {
+    for _ in 0..limits::DEPTH {
         let leased = hand.leased().await;
         hand.ask(&leased, 1, "child:hello", call("hello", false)).await;
-        while hand.app.service.deliver().await.unwrap() > 0 {}
-        if let Some(item) = hand.inbox(&leased.run).await.pop() {
-            why = item.result;
-        }
     }
-    let Some(v1::inbox_item::Result::Failure(why)) = why else { panic!("{why:?}") };
+    let deepest = hand.leased().await;
+    hand.ask(&deepest, 1, "child:hello", call("hello", false)).await;
+    hand.app.until(&deepest.run, |run| run.state() == v1::RunState::Queued).await;
+    let Some(v1::inbox_item::Result::Failure(why)) =
+        hand.inbox(&deepest.run).await.remove(0).result
+    else {
+        panic!()
+    };
     assert_snapshot!(format!("{}: {}", why.code, why.message), @"too_large: the run would be 17 calls deep; the limit is 16: does an agent call itself?");
 }

@@ -149,7 +149,7 @@ async fn a_cancel_reaches_the_worker_and_is_forced_after_its_grace() {
         let request = v1::CancelRunRequest {
             tenant: "default".into(),
             run: run.clone(),
-            steering: crate::steering("ann", "enough"),
+            steering: Some(crate::steering("ann", "enough")),
         };
         let asked = hand.app.client.runs().cancel_run(request).await.unwrap().into_inner();
         assert!(asked.cancel_requested && asked.state() == v1::RunState::Running);
@@ -269,7 +269,7 @@ async fn text_that_cannot_be_kept_is_refused_or_replaced() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run,
-        steering: crate::steering("ann", "\0"),
+        steering: Some(crate::steering("ann", "\0")),
     };
     let refused = hand.app.client.runs().cancel_run(cancel).await.unwrap_err();
     assert_snapshot!(said(&refused), @"InvalidArgument: the reason contains a NUL character; leave it out");
@@ -314,4 +314,19 @@ async fn a_run_sleeps_until_its_time_or_until_a_signal() {
     hand.app.pass(Duration::from_hours(2)).await;
     assert!(hand.poll(50).await.is_none(), "nothing of it is left in the queue");
     assert_eq!(hand.app.run(&run).await.state(), v1::RunState::Cancelled);
+}
+
+#[tokio::test]
+async fn a_worker_that_leaves_is_answered_at_once() {
+    let hand = Hand::start().await;
+    let leave = async {
+        // Not before the poll is held.
+        while hand.app.service.held_polls() == 0 {
+            tokio::task::yield_now().await;
+        }
+        let request = v1::LeaveRequest { worker: hand.worker.clone() };
+        hand.app.client.workers().leave(request).await.unwrap();
+    };
+    let (polled, ()) = tokio::join!(hand.poll(50_000), leave);
+    assert!(polled.is_none());
 }

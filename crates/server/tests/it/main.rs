@@ -197,6 +197,6 @@ fn json(text: &str) -> v1::Payload {
     }
 }
 
-fn steering(actor: &str, reason: &str) -> Option<v1::Steering> {
-    Some(v1::Steering { actor: actor.into(), reason: reason.into() })
+fn steering(actor: &str, reason: &str) -> v1::Steering {
+    v1::Steering { actor: actor.into(), reason: reason.into() }
 }

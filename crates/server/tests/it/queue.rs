@@ -61,7 +61,7 @@ async fn higher_priorities_come_first() {
         tenant: "default".into(),
         run: runs[3].clone(),
         priority: 5,
-        steering: steering("ann", "a customer waits"),
+        steering: Some(steering("ann", "a customer waits")),
     };
     let moved = hand.app.client.runs().prioritize_run(request).await.unwrap().into_inner();
     assert_eq!((moved.priority, moved.entries), (5, 1));

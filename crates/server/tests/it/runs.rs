@@ -107,7 +107,7 @@ async fn runs_are_listed_newest_first_by_agent_and_state() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run: hellos[2].clone(),
-        steering: crate::steering("ann", "enough"),
+        steering: Some(crate::steering("ann", "enough")),
     };
     let cancelled = app.client.runs().cancel_run(cancel).await.unwrap().into_inner();
     assert_eq!(

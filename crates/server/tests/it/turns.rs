@@ -106,3 +106,25 @@ async fn of_many_created_at_once_one_has_the_turn() {
         assert_eq!(hand.app.ended(&run.id).await.state(), v1::RunState::Succeeded);
     }
 }
+
+#[tokio::test]
+async fn a_run_that_was_refused_its_turn_leaves_its_key_free() {
+    let hand = Hand::start().await;
+    let first = hand.in_session("s1", Policy::Queue).await.unwrap();
+    let refused = |request: &mut v1::CreateRunRequest| {
+        let policy = Policy::Reject.into();
+        request.concurrency = Some(v1::Concurrency { key: "s1".into(), policy });
+        request.idempotency_key = "mine".into();
+    };
+    // Beside others that are created: what they commit must not keep the key.
+    let others = (0..20).map(|_| hand.try_create(|_| ()));
+    let (others, again) = tokio::join!(futures::future::join_all(others), hand.try_create(refused));
+    assert!(others.iter().all(Result::is_ok));
+    assert_eq!(again.unwrap_err().code(), tonic::Code::FailedPrecondition);
+    let cancel = v1::CancelRunRequest { tenant: "default".into(), run: first.id, steering: None };
+    hand.app.client.runs().cancel_run(cancel).await.unwrap();
+    hand.settled().await;
+    while hand.try_create(refused).await.is_err() {
+        hand.settled().await;
+    }
+}

@@ -5,6 +5,7 @@ mod approvals;
 mod checks;
 mod children;
 mod doubts;
+mod parking;
 mod pauses;
 mod retries;
 mod timers;
@@ -48,10 +49,16 @@ impl Doomed {
         Self(Some(runtime))
     }
 
-    /// The process is gone, and its leases run out.
-    async fn lose(self, app: &App) {
-        drop(self);
-        app.pass(Duration::from_secs(11)).await;
+    /// The process is gone, and the lease of this run runs out, if it has one.
+    async fn lose(mut self, app: &App, run: &str) {
+        let runtime = self.0.take().unwrap();
+        let gone = move || runtime.shutdown_timeout(Duration::from_secs(10));
+        tokio::task::spawn_blocking(gone).await.unwrap();
+        // A last heartbeat may still be on its way, and extends the lease.
+        while !app.run(run).await.worker.is_empty() {
+            app.pass(Duration::from_secs(11)).await;
+            tokio::task::yield_now().await;
+        }
     }
 }
 
@@ -115,7 +122,7 @@ async fn pause(app: &App, run: &str) -> v1::Run {
     let request = v1::PauseRunRequest {
         tenant: "default".into(),
         run: run.into(),
-        steering: steering("ann", "lunch"),
+        steering: Some(steering("ann", "lunch")),
     };
     app.client.runs().pause_run(request).await.unwrap().into_inner()
 }
@@ -124,7 +131,7 @@ async fn resume(app: &App, run: &str) {
     let request = v1::ResumeRunRequest {
         tenant: "default".into(),
         run: run.into(),
-        steering: steering("ann", "back"),
+        steering: Some(steering("ann", "back")),
     };
     app.client.runs().resume_run(request).await.unwrap();
 }
@@ -133,7 +140,7 @@ async fn cancel(app: &App, run: &str) {
     let request = v1::CancelRunRequest {
         tenant: "default".into(),
         run: run.into(),
-        steering: steering("ann", "enough"),
+        steering: Some(steering("ann", "enough")),
     };
     app.client.runs().cancel_run(request).await.unwrap();
 }

@@ -125,7 +125,7 @@ async fn it_runs() {
     let pause = v1::PauseRunRequest {
         tenant: "default".into(),
         run: run.clone(),
-        steering: steering("ann", "lunch"),
+        steering: Some(steering("ann", "lunch")),
     };
     hand.app.client.runs().pause_run(pause).await.unwrap();
     assert_snapshot!(hand.why(&run).await, @"pausing: its worker wkr_… was asked to pause it by ann: lunch");
@@ -202,7 +202,7 @@ async fn it_is_blocked_paused_or_waits_for_its_turn() {
     let pause = v1::PauseRunRequest {
         tenant: "default".into(),
         run: other.clone(),
-        steering: steering("ann", "lunch"),
+        steering: Some(steering("ann", "lunch")),
     };
     hand.app.client.runs().pause_run(pause).await.unwrap();
     assert_snapshot!(hand.why(&other).await, @"paused: it is paused by ann: lunch");
@@ -219,7 +219,7 @@ async fn it_has_ended() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run: run.clone(),
-        steering: steering("ann", "enough"),
+        steering: Some(steering("ann", "enough")),
     };
     hand.app.client.runs().cancel_run(cancel).await.unwrap();
     assert_snapshot!(hand.why(&run).await, @"cancelled: it was cancelled at TIME by ann: enough");

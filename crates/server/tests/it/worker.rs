@@ -268,7 +268,7 @@ async fn a_cancelled_run_stops_where_it_is() {
     let cancel = v1::CancelRunRequest {
         tenant: "default".into(),
         run: run.clone(),
-        steering: crate::steering("ann", "enough"),
+        steering: Some(crate::steering("ann", "enough")),
     };
     app.client.runs().cancel_run(cancel).await.unwrap();
     let ended = app.ended(&run).await;

@@ -304,8 +304,8 @@ CREATE INDEX interrupts_by_run ON interrupts (tenant_id, run_id, opened_at, inte
 -- For the sweep, which crosses tenants.
 CREATE INDEX interrupts_due ON interrupts (due_at) WHERE state = 'open' AND due_at IS NOT NULL;
 
--- What one run causes in another: a row from the change that causes it until that has happened. Rows
--- live as long as in the queue, and dead ones are cleaned alike.
+-- What one run causes in another: a row from the change that causes it until that has happened.
+-- Rows live as short as those of the queue, and dead ones are cleaned alike.
 CREATE TABLE outbox (
     tenant_id         uuid NOT NULL,
     run_id            uuid NOT NULL,

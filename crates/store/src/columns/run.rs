@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use tenure_core::run::{Parent, Request, WaitReason};
-use tenure_core::{Key, Payload, Run, RunState, Steering, Timestamp};
+use tenure_core::{Key, Payload, Run, RunId, RunState, Steering, Timestamp};
 use uuid::Uuid;
 
 use super::{FailureColumns, PayloadColumns, UsageColumns, int, micros};
@@ -112,7 +112,7 @@ impl<'a> RunColumns<'a> {
             parent_key: parent.map(|Parent { key, .. }| key.as_str()),
             detached: parent.map(|Parent { detached, .. }| *detached),
             depth: run.depth.into(),
-            check_run: run.check.map(|check| check.uuid()),
+            check_run: run.check.map(RunId::uuid),
             created_at: run.created_at,
             ..Self::default()
         }

@@ -11,8 +11,8 @@ use crate::{Prefix, Result};
 
 pub(super) const STATEMENTS: &[&str] = &[READ, APPEND, FIRST_OF_KEY, COPY];
 
-// The page's end is found by the sizes alone: a thousand full payloads are never in memory at once. The first entry always fits, because nothing
-// stands before it.
+// The page's end is found by the sizes alone: a thousand full payloads are never in memory at once.
+// The first entry always fits, because nothing stands before it.
 const READ: &str = "-- read_journal
 SELECT tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type, encoding,
        payload, failure_code, failure_message, failure_retryable, actor, reason, input, attempt,

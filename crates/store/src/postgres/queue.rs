@@ -1,7 +1,7 @@
 //! The queue: which runs of a pool are ready.
 //!
-//! The runs of a pool stand in lines, one for each lane and rank, each in the order of time. What is
-//! next is at the front of one of them: the front rows of all lines are read, and no others.
+//! The runs of a pool stand in lines, one for each lane and rank, each in the order of time. What
+//! is next is at the front of one of them: the front rows of all lines are read, and no others.
 
 use sqlx::{PgConnection, PgPool};
 use tenure_core::queue::Ready;
@@ -34,14 +34,19 @@ WITH RECURSIVE places AS (
         ORDER BY lane, rank LIMIT 1
     ) AS line
 )
-SELECT ready.tenant_id, ready.run_id, lines.lane, lines.rank::bigint AS rank, ready.ready_at
+SELECT ready.tenant_id, ready.run_id,
+       coalesce(agents.agent_id, '00000000-0000-0000-0000-000000000000') AS lane,
+       lines.rank::bigint AS rank, ready.ready_at
 FROM lines CROSS JOIN LATERAL (
-    SELECT tenant_id, run_id, ready_at FROM run_ready
+    SELECT tenant_id, run_id, agent_id, ready_at FROM run_ready
     WHERE run_ready.tenant_id = lines.tenant_id AND run_ready.pool = lines.pool
       AND run_ready.lane = lines.lane AND run_ready.rank = lines.rank
       AND ready_at <= (SELECT tenure_now())
     ORDER BY ready_at, run_id LIMIT $3
 ) AS ready
+-- Not the row's lane: a run that was on its way into the queue when the cap was set has the old one.
+LEFT JOIN agents ON agents.tenant_id = ready.tenant_id AND agents.agent_id = ready.agent_id
+                AND agents.max_running IS NOT NULL
 ORDER BY lines.rank, ready.ready_at, ready.run_id";
 
 pub(super) async fn find_ready(

@@ -25,6 +25,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LOCK,
     EXISTING,
     LOCK_EXPIRED,
+    LOCK_LATE,
 ];
 
 /// The columns of a run but for its output, which lists leave out.
@@ -226,30 +227,54 @@ async fn existing(
     rows.iter().map(|row| Reader::new("runs", row).run_ref()).collect()
 }
 
-// Two indexes, each with little in it. The clock is asked once, not for every row.
+/// Whose lease has expired, or whose cancel is to be forced. The clock is asked once, not for every
+/// row.
+macro_rules! expired {
+    () => {
+        "state = 'running'
+       AND (lease_until < (SELECT tenure_now()) OR cancel_force_at <= (SELECT tenure_now()))"
+    };
+}
+
+// No index has this order: what is looked through are the leased runs, which are few, wherever they
+// stand among all.
 const LOCK_EXPIRED: &str = concat!(
     "-- lock_expired
 SELECT ",
     columns!(),
     ", output_type, output_encoding, output
-FROM runs JOIN (
-    SELECT tenant_id, run_id FROM runs
-    WHERE state = 'running'
-      AND (lease_until < (SELECT tenure_now()) OR cancel_force_at <= (SELECT tenure_now()))
-    UNION
-    SELECT tenant_id, run_id FROM runs
-    WHERE deadline <= (SELECT tenure_now()) AND ended_at IS NULL
-) AS due USING (tenant_id, run_id)
-ORDER BY tenant_id, run_id LIMIT $1
+FROM runs
+WHERE ",
+    expired!(),
+    "
+ORDER BY lease_until, tenant_id, run_id LIMIT $1
 -- A locked row is alive, or another sweep has it.
-FOR NO KEY UPDATE OF runs SKIP LOCKED"
+FOR NO KEY UPDATE SKIP LOCKED"
+);
+
+// A statement of its own: how many deadlines have passed cannot be estimated, and joined with the
+// others by that estimate, every run there is would be read.
+const LOCK_LATE: &str = concat!(
+    "-- lock_late
+SELECT ",
+    columns!(),
+    ", output_type, output_encoding, output
+FROM runs
+WHERE deadline <= (SELECT tenure_now()) AND ended_at IS NULL
+  AND (",
+    expired!(),
+    ") IS NOT TRUE
+ORDER BY deadline, tenant_id, run_id LIMIT $1
+FOR NO KEY UPDATE SKIP LOCKED"
 );
 
 pub(super) async fn lock_expired(
     db: &mut PgConnection,
     limit: usize,
 ) -> Result<(Timestamp, Vec<Run>)> {
-    let rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
+    let mut rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
+    let left = bound(limit.saturating_sub(rows.len()));
+    rows.extend(sqlx::query(LOCK_LATE).bind(left).fetch_all(&mut *db).await?);
     let runs = rows.iter().filter_map(|row| Reader::new("runs", row).run_if_readable()).collect();
     Ok((clock::now(db).await?, runs))
 }

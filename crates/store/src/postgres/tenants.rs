@@ -20,7 +20,8 @@ pub(super) async fn find(pool: &PgPool, name: &Name) -> Result<Option<Tenant>> {
 }
 
 const LIST: &str = "-- list_tenants
-SELECT tenant_id, name, max_running, created_at FROM tenants WHERE name > $1 ORDER BY name LIMIT $2";
+SELECT tenant_id, name, max_running, created_at FROM tenants
+WHERE name > $1 ORDER BY name LIMIT $2";
 
 pub(super) async fn list(pool: &PgPool, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
     let after = after.map_or("", Name::as_str);

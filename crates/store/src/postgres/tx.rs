@@ -12,7 +12,7 @@ use tenure_core::{
 };
 
 use super::{
-    agents, artifacts, caps, clock, inbox, interrupts, journal, keys, messages, pools, queue, runs,
+    agents, artifacts, caps, clock, inbox, interrupts, journal, keys, outbox, pools, queue, runs,
     save, tenants, turns,
 };
 use crate::{Locked, Posted, Prefix, Result, RunKey, StoreError, Turn, Tx};
@@ -155,12 +155,12 @@ impl Tx for PgTx {
     }
 
     async fn take_messages(&mut self, limit: usize, retry: Duration) -> Result<Vec<Posted>> {
-        let answer = messages::take(&mut self.tx, limit, retry).await;
+        let answer = outbox::take(&mut self.tx, limit, retry).await;
         self.note(answer)
     }
 
     async fn drop_messages(&mut self, messages: &[(TenantId, RunId, u64)]) -> Result<()> {
-        let answer = messages::drop(&mut self.tx, messages).await;
+        let answer = outbox::drop(&mut self.tx, messages).await;
         self.note(answer)
     }
 

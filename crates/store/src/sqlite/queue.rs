@@ -1,7 +1,7 @@
 //! The queue: which runs of a pool are ready.
 //!
-//! The runs of a pool stand in lines, one for each lane and rank, each in the order of time. What is
-//! next is at the front of one of them: the front rows of all lines are read, and no others.
+//! The runs of a pool stand in lines, one for each lane and rank, each in the order of time. What
+//! is next is at the front of one of them: the front rows of all lines are read, and no others.
 
 use std::cmp::Ordering;
 use std::collections::BTreeSet;

@@ -22,6 +22,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_ALIVE_BY_CONCURRENCY,
     LOCK,
     LOCK_EXPIRED,
+    LOCK_LATE,
 ];
 
 /// The columns of a run but for its output, which lists leave out.
@@ -172,28 +173,49 @@ pub(super) async fn lock_row(
     row.map(|row| Reader::new("runs", &row).run()).transpose()
 }
 
-// Two indexes, each with little in it.
+/// Whose lease has expired, or whose cancel is to be forced.
+macro_rules! expired {
+    () => {
+        "state = 'running'
+       AND (lease_until < (SELECT now FROM tenure_clock)
+            OR cancel_force_at <= (SELECT now FROM tenure_clock))"
+    };
+}
+
+// No index has this order: what is looked through are the leased runs, which are few, wherever they
+// stand among all.
 const LOCK_EXPIRED: &str = concat!(
     "-- lock_expired
 SELECT ",
     columns!(),
     ", output_type, output_encoding, output
-FROM runs JOIN (
-    SELECT tenant_id, run_id FROM runs
-    WHERE state = 'running'
-      AND (lease_until < (SELECT now FROM tenure_clock) OR cancel_force_at <= (SELECT now FROM tenure_clock))
-    UNION
-    SELECT tenant_id, run_id FROM runs
-    WHERE deadline <= (SELECT now FROM tenure_clock) AND ended_at IS NULL
-) AS due USING (tenant_id, run_id)
-ORDER BY tenant_id, run_id LIMIT $1"
+FROM runs
+WHERE ",
+    expired!(),
+    "
+ORDER BY lease_until, tenant_id, run_id LIMIT $1"
+);
+
+const LOCK_LATE: &str = concat!(
+    "-- lock_late
+SELECT ",
+    columns!(),
+    ", output_type, output_encoding, output
+FROM runs
+WHERE deadline <= (SELECT now FROM tenure_clock) AND ended_at IS NULL
+  AND (",
+    expired!(),
+    ") IS NOT TRUE
+ORDER BY deadline, tenant_id, run_id LIMIT $1"
 );
 
 pub(super) async fn lock_expired(
     db: &mut SqliteConnection,
     limit: usize,
 ) -> Result<(Timestamp, Vec<Run>)> {
-    let rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
+    let mut rows = sqlx::query(LOCK_EXPIRED).bind(bound(limit)).fetch_all(&mut *db).await?;
+    let left = bound(limit.saturating_sub(rows.len()));
+    rows.extend(sqlx::query(LOCK_LATE).bind(left).fetch_all(&mut *db).await?);
     let runs = rows.iter().filter_map(|row| Reader::new("runs", row).run_if_readable()).collect();
     Ok((clock::now(db).await?, runs))
 }

@@ -4,7 +4,7 @@ use sqlx::SqliteConnection;
 use tenure_core::Transition;
 
 use super::row::micros;
-use super::{inbox, interrupts, journal, messages, queue};
+use super::{inbox, interrupts, journal, outbox, queue};
 use crate::columns::{Changes, InputColumns, RunColumns};
 use crate::error::conflict_if_taken;
 use crate::{Result, StoreError};
@@ -30,7 +30,7 @@ pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) 
     }
     interrupts::save(db, &changes).await?;
     if !changes.posted.is_empty() {
-        messages::post(db, &changes.posted).await?;
+        outbox::post(db, &changes.posted).await?;
     }
     if !changes.enqueued.is_empty() {
         queue::enqueue(db, &changes.enqueued).await?;

@@ -4,6 +4,7 @@ mod agents;
 mod caps;
 mod copies;
 mod interrupts;
+mod lists;
 mod messages;
 mod queue;
 mod records;
@@ -56,11 +57,6 @@ suite! {
     runs:
         a_run_comes_back_as_it_was_saved
         the_end_of_time_can_be_saved
-        a_run_is_listed_without_its_payloads
-        runs_are_filtered_and_paged
-        runs_are_found_by_what_they_are_part_of
-        runs_are_found_by_how_they_failed
-        a_check_is_found_and_not_listed
         leased_runs_are_counted
         locking_answers_each_run_in_order
         an_old_revision_is_a_conflict
@@ -70,6 +66,12 @@ suite! {
         a_key_belongs_to_the_first_run
         other_tenants_see_nothing
         the_clock_can_be_set;
+    lists:
+        a_run_is_listed_without_its_payloads
+        runs_are_filtered_and_paged
+        runs_are_found_by_what_they_are_part_of
+        runs_are_found_by_how_they_failed
+        a_check_is_found_and_not_listed;
     queue:
         the_longest_ready_come_first
         what_is_not_due_or_elsewhere_stays

@@ -7,7 +7,7 @@ use sqlx::{Connection, SqliteConnection};
 use tenure_store::sqlite::SqliteStore;
 use tenure_store::{Store, StoreError};
 
-use crate::world::{START, TTL, World};
+use crate::world::{START, TTL, World, asks, calls, question};
 
 #[tokio::test]
 async fn a_file_is_open_once() {
@@ -90,4 +90,38 @@ async fn a_sweep_and_a_claim_pass_over_bad_data() {
     world.store.set_clock(Some(START + TTL * 2)).await.unwrap();
     let (_, swept) = world.store.begin().await.unwrap().lock_expired(9).await.unwrap();
     assert_eq!(swept, [good]);
+}
+
+/// What is damaged is put off like the others, or it would be first in line for ever.
+#[tokio::test]
+async fn messages_and_questions_that_are_bad_data_are_passed_over() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("tenure.db");
+    let store = SqliteStore::open(&format!("sqlite:{}", path.display())).await.unwrap();
+    let mut world = World::new(Arc::new(store)).await;
+    let mut runs = Vec::new();
+    for _ in 0..2 {
+        let run = world.create_leased().await;
+        let records = vec![calls("call", false), asks("ask", question())];
+        runs.push(world.commit(&run, records, None).await);
+    }
+    runs.sort_by_key(|run| run.id);
+    let mut connection =
+        SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(path)).await.unwrap();
+    for damage in [
+        "UPDATE outbox SET detail = '{}' WHERE run_id = $1",
+        "UPDATE interrupts SET decisions = '[\"maybe\"]' WHERE run_id = $1",
+    ] {
+        let query = sqlx::query(damage).bind(runs[0].id.uuid());
+        query.execute(&mut connection).await.unwrap();
+    }
+    let mut tx = world.store.begin().await.unwrap();
+    assert_eq!(tx.take_messages(1, TTL).await.unwrap(), []);
+    let taken = tx.take_messages(1, TTL).await.unwrap();
+    assert_eq!(taken[0].run, runs[1].id);
+    tx.commit().await.unwrap();
+    world.store.set_clock(Some(START + TTL * 2)).await.unwrap();
+    let mut tx = world.store.begin().await.unwrap();
+    let (_, due) = tx.lock_due(9).await.unwrap();
+    assert_eq!(due.iter().map(|(run, _)| run).collect::<Vec<_>>(), [&runs[1]]);
 }

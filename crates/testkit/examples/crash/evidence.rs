@@ -8,12 +8,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use tenure_sdk::{Client, v1};
+use tenure_sdk::v1;
 use tokio::task::JoinSet;
 
-use crate::log::Line;
+use crate::log::{self, Line};
 use crate::memory::{Memory, Seen};
-use crate::program::{self, Part};
+use crate::program::{self, Program};
 use crate::runs::{Ledger, Runs};
 
 /// Runs that are read at a time.
@@ -22,11 +22,15 @@ const READERS: usize = 8;
 /// Everything that the verdict is about.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Evidence {
-    /// The acknowledged runs.
+    /// The acknowledged runs, and those that they and others have called.
     pub(crate) found: Vec<Found>,
     /// All runs that the control plane knows, without their input and output.
     pub(crate) listed: Vec<v1::Run>,
+    /// All questions.
+    pub(crate) interrupts: Vec<v1::Interrupt>,
     pub(crate) log: Vec<Line>,
+    /// The log of what must not happen twice.
+    pub(crate) world: Vec<Line>,
     pub(crate) ledger: Ledger,
     pub(crate) seen: Seen,
 }
@@ -39,14 +43,25 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// The result of an entry, if it is a number.
-    pub(crate) fn value(entry: &v1::Entry) -> Option<u64> {
+    /// What an entry gave.
+    pub(crate) fn result(entry: &v1::Entry) -> Option<&v1::Payload> {
         match entry.record.as_ref()?.status.as_ref()? {
-            v1::record::Status::Succeeded(payload) => serde_json::from_slice(&payload.data).ok(),
+            v1::record::Status::Succeeded(payload) => Some(payload),
             v1::record::Status::Failed(_)
             | v1::record::Status::Opened(_)
             | v1::record::Status::Steered(_) => None,
         }
+    }
+
+    /// The same, if it is a number.
+    pub(crate) fn value(entry: &v1::Entry) -> Option<u64> {
+        serde_json::from_slice(&Self::result(entry)?.data).ok()
+    }
+
+    /// Whether an entry only says that something has begun.
+    pub(crate) fn opens(entry: &v1::Entry) -> bool {
+        let status = entry.record.as_ref().and_then(|record| record.status.as_ref());
+        matches!(status, Some(v1::record::Status::Opened(_)))
     }
 
     /// The key of an entry.
@@ -62,11 +77,16 @@ impl Found {
     }
 
     /// What the run does.
-    pub(crate) fn program(&self) -> Vec<Part> {
-        program::of(self.input())
+    pub(crate) fn program(&self) -> Program {
+        program::of(&self.run.agent, self.input())
     }
 
-    /// The journal by keys.
+    /// Whether another run has called it.
+    pub(crate) fn is_called(&self) -> bool {
+        !self.run.parent.is_empty()
+    }
+
+    /// The journal by keys, each with its last entry.
     pub(crate) fn by_key(&self) -> BTreeMap<&str, &v1::Entry> {
         self.journal.iter().map(|entry| (Self::key(entry), entry)).collect()
     }
@@ -76,11 +96,16 @@ impl Found {
 pub(crate) async fn gather(
     runs: &Arc<Runs>,
     memory: &Arc<Memory>,
-    log: Vec<Line>,
+    directory: &Path,
 ) -> anyhow::Result<Evidence> {
+    let (log, world) = (log::read(&log::events(directory))?, log::read(&log::world(directory))?);
     let ledger = runs.ledger().clone();
+    let listed = runs.list(false).await?;
+    let called = listed.iter().filter(|run| !run.parent.is_empty());
+    let ids: Vec<String> =
+        ledger.acknowledged.iter().cloned().chain(called.map(|run| run.id.clone())).collect();
     let mut found = Vec::new();
-    for some in ledger.acknowledged.chunks(READERS) {
+    for some in ids.chunks(READERS) {
         let mut reading = JoinSet::new();
         for id in some.iter().cloned() {
             let (runs, memory) = (runs.clone(), memory.clone());
@@ -94,7 +119,8 @@ pub(crate) async fn gather(
         }
     }
     let seen = std::mem::take(&mut *memory.seen());
-    Ok(Evidence { found, listed: list(&runs.client).await?, log, ledger, seen })
+    let interrupts = runs.interrupts("").await?;
+    Ok(Evidence { found, listed, interrupts, log, world, ledger, seen })
 }
 
 impl Evidence {
@@ -106,23 +132,5 @@ impl Evidence {
             file.write_all(b"\n")?;
         }
         Ok(file.flush()?)
-    }
-}
-
-async fn list(client: &Client) -> Result<Vec<v1::Run>, tenure_sdk::Error> {
-    let mut request =
-        v1::ListRunsRequest { tenant: client.tenant().to_string(), ..Default::default() };
-    let mut all = Vec::new();
-    loop {
-        let list = || {
-            let (mut runs, request) = (client.runs(), request.clone());
-            async move { runs.list_runs(request).await }
-        };
-        let page = client.retry(list).await?;
-        all.extend(page.runs);
-        if page.next_page_token.is_empty() {
-            return Ok(all);
-        }
-        request.page_token = page.next_page_token;
     }
 }

@@ -56,6 +56,9 @@ pub(crate) enum Party {
     DatabaseLink,
     /// From the client to the control planes.
     ClientLink,
+    Redis,
+    /// From a control plane to Redis.
+    RedisLink,
 }
 
 /// What can be done to a link.
@@ -69,8 +72,9 @@ const LASTS: [Duration; 2] = [Duration::from_millis(300), Duration::from_millis(
 const ANSWERS_LOST: Duration = Duration::from_millis(300);
 
 /// Every kind of fault that there can be, as often as a round deals it.
-pub(crate) fn kinds(database: Database, owned: bool) -> Vec<(What, Party)> {
+pub(crate) fn kinds(database: Database, owned: bool, redis: bool) -> Vec<(What, Party)> {
     use Party::{ClientLink, ControlPlane, DatabaseLink, Postgres, Worker, WorkerLink};
+    use Party::{Redis, RedisLink};
     let mut kinds = vec![(What::Killed, ControlPlane), (What::Stopped, ControlPlane)];
     // What a frozen worker does when it wakes up is over in a moment, so three of these.
     kinds.extend([(What::Stopped, Worker); 3]);
@@ -81,6 +85,11 @@ pub(crate) fn kinds(database: Database, owned: bool) -> Vec<(What, Party)> {
         if owned {
             kinds.extend([(What::Killed, Postgres), (What::Restarted, Postgres)]);
         }
+    }
+    if redis {
+        kinds.extend([(What::Killed, Redis), (What::Stopped, Redis)]);
+        // Hints have no answers that could be lost.
+        kinds.extend([What::Cut, What::Silent, What::Slow].map(|what| (what, RedisLink)));
     }
     kinds
 }
@@ -131,8 +140,8 @@ impl Dealer {
     fn count(&self, whom: Party) -> usize {
         match whom {
             Party::Worker | Party::WorkerLink => self.workers,
-            Party::ControlPlane | Party::DatabaseLink => self.control_planes,
-            Party::Postgres | Party::ClientLink => 1,
+            Party::ControlPlane | Party::DatabaseLink | Party::RedisLink => self.control_planes,
+            Party::Postgres | Party::ClientLink | Party::Redis => 1,
         }
     }
 
@@ -172,6 +181,8 @@ impl fmt::Display for Party {
             Self::WorkerLink => "worker to control plane",
             Self::DatabaseLink => "control plane to PostgreSQL",
             Self::ClientLink => "client to control plane",
+            Self::Redis => "Redis",
+            Self::RedisLink => "control plane to Redis",
         })
     }
 }
@@ -183,7 +194,8 @@ impl Fault {
         match self.whom {
             Party::Worker | Party::WorkerLink => place_of(worker) == Some(self.place),
             Party::ControlPlane | Party::Postgres | Party::DatabaseLink => true,
-            Party::ClientLink => false,
+            // Hints decide nothing.
+            Party::ClientLink | Party::Redis | Party::RedisLink => false,
         }
     }
 }
@@ -204,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_round_has_each_kind_and_a_seed_deals_the_same_again() {
-        let kinds = kinds(Database::Postgres, true);
+        let kinds = kinds(Database::Postgres, true, true);
         let deal = |seed| {
             let mut dealer = Dealer::new(kinds.clone(), (4, 2), seed);
             let dealt: Vec<Fault> = kinds.iter().map(|_| dealer.deal()).collect();
@@ -227,6 +239,8 @@ mod tests {
         assert!(fault(Party::WorkerLink).hits(&worker));
         assert!(!fault(Party::WorkerLink).hits(&worker_name(11, 7)));
         assert!(fault(Party::DatabaseLink).hits(&worker));
-        assert!(!fault(Party::ClientLink).hits(&worker));
+        for whom in [Party::ClientLink, Party::Redis, Party::RedisLink] {
+            assert!(!fault(whom).hits(&worker));
+        }
     }
 }

@@ -1,21 +1,22 @@
 //! The log: what workers do and what is done to them, in the order in which it happened.
 //!
-//! One file for all processes. A write to a file that is open for appending is atomic, so the order
-//! of the lines is one in which causes come before their effects, and no clocks need be compared;
-//! the times of the lines only say how long something took. What was written stays when its writer
-//! is killed.
+//! One file for all processes, and another like it for what must not happen twice (`world.rs`). A
+//! write to a file that is open for appending is atomic, so the order of the lines is one in which
+//! causes come before their effects, and no clocks need be compared; the times of the lines only say
+//! how long something took. What was written stays when its writer is killed.
 
 mod tail;
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 pub(crate) use tail::{busy, replaced};
 
 use crate::fault::Fault;
+use crate::program::Answer;
 
 /// One line of the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +42,15 @@ pub(crate) enum Event {
     Ended(Execution),
     /// The control plane has said that the result is recorded.
     Recorded(Execution),
+    /// A worker asks whether a step that must not happen twice has happened. An execution of an
+    /// earlier epoch that has not ended by now is void: whatever it still does has no effect.
+    Doubted(Execution),
+    /// The code of a run was told the answer to a question.
+    Told(Telling),
+    /// The client has seen that the run rests in this epoch, because it was paused.
+    Rests(String, u64),
+    /// The client is about to resume the run.
+    Resumes(String),
     /// The fault of this number is about to be.
     FaultBegins(u64, Fault),
     /// It is over: a killed process is dead and, if it is no worker, up again; a stopped one goes on.
@@ -75,11 +85,41 @@ pub(crate) struct Execution {
     pub(crate) value: u64,
 }
 
+/// An answer that the code of a run was told: again in every replay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Telling {
+    /// The run.
+    pub(crate) run: String,
+    /// What it was asked about, which no other question is.
+    pub(crate) about: u64,
+    /// The answer.
+    pub(crate) answer: Answer,
+    /// Nobody answered in time: it is the default.
+    pub(crate) timed_out: bool,
+}
+
+impl Execution {
+    /// Whether it is one of this step.
+    pub(crate) fn is_of(&self, run: &str, key: &str) -> bool {
+        self.run == run && self.key == key
+    }
+}
+
 impl Line {
     /// How long after `earlier` it was written.
     pub(crate) fn since(&self, earlier: u64) -> Duration {
         Duration::from_micros(self.at.saturating_sub(earlier))
     }
+}
+
+/// The log of all processes, in the directory of the test.
+pub(crate) fn events(directory: &Path) -> PathBuf {
+    directory.join("events.jsonl")
+}
+
+/// The log of what must not happen twice.
+pub(crate) fn world(directory: &Path) -> PathBuf {
+    directory.join("world.jsonl")
 }
 
 /// A log that is open for writing.

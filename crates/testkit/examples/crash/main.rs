@@ -24,6 +24,7 @@ mod runs;
 mod site;
 mod trial;
 mod verdict;
+mod world;
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -49,21 +50,21 @@ fn main() -> anyhow::Result<ExitCode> {
     }
 }
 
-/// Runs the test in a directory that is left behind only if the test fails.
+/// Runs the test in a directory that is left behind only if the test fails, or if that is asked for.
 async fn run(test: Test) -> anyhow::Result<ExitCode> {
     let directory = tempfile::Builder::new().prefix("tenure-crash.").tempdir()?;
     let outcome = attempt(&test, directory.path()).await;
     match outcome {
-        Ok(Outcome::Passed) => return Ok(ExitCode::SUCCESS),
+        Ok(Outcome::Passed) if !test.keep => return Ok(ExitCode::SUCCESS),
         Ok(Outcome::Interrupted) => {
             println!("crash: interrupted");
             return Ok(ExitCode::from(130));
         }
-        Ok(Outcome::Failed) => {}
-        Err(error) => println!("crash: FAILED: {error:#}"),
+        Ok(Outcome::Passed | Outcome::Failed) => {}
+        Err(ref error) => println!("crash: FAILED: {error:#}"),
     }
     println!("crash: logs and journals are in {}", directory.keep().display());
-    Ok(ExitCode::FAILURE)
+    Ok(if matches!(outcome, Ok(Outcome::Passed)) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 enum Outcome {

@@ -22,10 +22,10 @@ pub(crate) struct Test {
     #[arg(long, value_enum)]
     pub(crate) database: Database,
 
-    /// How many runs to create
+    /// How many runs to create, beside those that they call
     #[arg(
         long,
-        default_value = "100",
+        default_value = "60",
         value_parser = clap::value_parser!(u32).range(5..=10_000),
         conflicts_with = "minutes"
     )]
@@ -43,10 +43,27 @@ pub(crate) struct Test {
     #[arg(long, default_value = "2", value_parser = clap::value_parser!(u8).range(1..=8))]
     pub(crate) control_planes: u8,
 
+    /// Keeps logs and journals also if the test passes
+    #[arg(long)]
+    pub(crate) keep: bool,
+
+    /// What carries hints between control planes on PostgreSQL; by default the seed decides
+    #[arg(long, value_enum)]
+    pub(crate) carrier: Option<Carrier>,
+
     /// Decides what each run does, which faults there are and whom they hit; by default another
     /// one each time
     #[arg(long, default_value_t = fastrand::u64(..1_000_000))]
     pub(crate) seed: u64,
+}
+
+/// What carries hints.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Carrier {
+    /// The database itself
+    Postgres,
+    /// A Redis of this test's own, which is killed and frozen too
+    Redis,
 }
 
 /// The back ends.
@@ -73,6 +90,13 @@ impl Test {
     pub(crate) fn wanted(&self) -> Option<u32> {
         self.minutes.is_none().then_some(self.runs)
     }
+
+    /// Whether there is a Redis.
+    pub(crate) fn redis(&self) -> bool {
+        let by_seed = if self.seed.is_multiple_of(2) { Carrier::Redis } else { Carrier::Postgres };
+        let carrier = self.carrier.unwrap_or(by_seed);
+        matches!(self.database, Database::Postgres) && carrier == Carrier::Redis
+    }
 }
 
 /// Options of a worker.
@@ -86,9 +110,9 @@ pub(crate) struct Worker {
     #[arg(long)]
     pub(crate) url: String,
 
-    /// The log of all processes
+    /// Where the logs of all processes are
     #[arg(long)]
-    pub(crate) log: PathBuf,
+    pub(crate) logs: PathBuf,
 
     /// Of its random numbers
     #[arg(long)]

@@ -69,18 +69,19 @@ impl Process {
     }
 }
 
-/// The real binary, on an address that it keeps.
-pub(crate) struct ControlPlane {
+/// A server, on an address that it keeps.
+pub(crate) struct Server {
     pub(crate) process: Process,
     /// Where it listens.
     pub(crate) listen: SocketAddr,
 }
 
-impl ControlPlane {
-    /// Starts it; it listens when this returns.
-    pub(crate) async fn start(
+impl Server {
+    /// A control plane, the real binary; it listens when this returns.
+    pub(crate) async fn control_plane(
         place: usize,
         database_url: &str,
+        redis_url: Option<&str>,
         directory: &Path,
     ) -> anyhow::Result<Self> {
         let listen = free_address()?;
@@ -93,10 +94,33 @@ impl ControlPlane {
             .env("TENURE_TENANTS", "default")
             // Not on the command line, where everybody could read the password.
             .env("TENURE_DATABASE_URL", database_url)
+            .env_remove("TENURE_REDIS_URL")
             .stdin(Stdio::null());
+        if let Some(url) = redis_url {
+            command.args(["--redis-url", url]);
+        }
         into_file(&mut command, &directory.join(format!("control-plane-{place}.log")))?;
-        let process = Process::start(format!("control plane {place}"), command)?;
-        let mut this = Self { process, listen };
+        Self::start(format!("control plane {place}"), command, listen).await
+    }
+
+    /// A Redis that keeps nothing; it listens when this returns.
+    pub(crate) async fn redis(directory: &Path) -> anyhow::Result<Self> {
+        let listen = free_address()?;
+        let installed =
+            |program: &&str| Command::new(program).arg("--version").as_std_mut().output().is_ok();
+        let program = ["redis-server", "valkey-server"].into_iter().find(installed);
+        let mut command = Command::new(program.context("redis-server is not installed")?);
+        command
+            .args(["--bind", "127.0.0.1", "--port", &listen.port().to_string()])
+            .args(["--save", "", "--appendonly", "no"])
+            .current_dir(directory)
+            .stdin(Stdio::null());
+        into_file(&mut command, &directory.join("redis.log"))?;
+        Self::start("Redis".into(), command, listen).await
+    }
+
+    async fn start(name: String, command: Command, listen: SocketAddr) -> anyhow::Result<Self> {
+        let mut this = Self { process: Process::start(name, command)?, listen };
         this.listens().await?;
         Ok(this)
     }
@@ -119,7 +143,8 @@ impl ControlPlane {
                 }
             }
         };
-        timeout(START, listens).await.context("the control plane does not listen; see its log")?
+        let listened = timeout(START, listens).await;
+        listened.with_context(|| format!("{} does not listen; see its log", self.process.name))?
     }
 }
 
@@ -134,7 +159,7 @@ pub(crate) struct Worker {
 pub(crate) struct Settings {
     pub(crate) place: usize,
     pub(crate) url: String,
-    /// Where its log is, and [`log`].
+    /// Where the logs are.
     pub(crate) directory: PathBuf,
     pub(crate) seed: u64,
 }
@@ -161,17 +186,12 @@ fn spawn(settings: &Settings, started: u64) -> anyhow::Result<Process> {
     let seed = seed.wrapping_mul(1_000).wrapping_add(*place as u64);
     let seed = seed.wrapping_mul(100_000).wrapping_add(started);
     let mut command = Command::new(std::env::current_exe()?);
-    command.args(["worker", "--name", &name, "--url", url]).arg("--log").arg(log(directory));
+    command.args(["worker", "--name", &name, "--url", url]).arg("--logs").arg(directory);
     command.arg("--seed").arg(seed.to_string());
     // A worker whose standard input ends knows that this process has gone.
     command.stdin(Stdio::piped());
     into_file(&mut command, &directory.join(format!("worker-{place}.log")))?;
     Process::start(name, command)
-}
-
-/// Where the log of all processes is.
-pub(crate) fn log(directory: &Path) -> PathBuf {
-    directory.join("events.jsonl")
 }
 
 fn into_file(command: &mut Command, path: &Path) -> anyhow::Result<()> {

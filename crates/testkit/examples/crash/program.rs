@@ -1,68 +1,98 @@
-//! What a run does: a list of parts that its input decides, so that the worker, the client and the
-//! oracle know it alike.
+//! What a run does: a list of parts that its agent and input decide, so that the worker, the client
+//! and the oracle know it alike.
+
+mod answer;
+mod draw;
 
 use std::time::Duration;
 
+pub(crate) use answer::{Answer, Ask};
+pub(crate) use draw::of;
+use tenure_sdk::v1;
+
+/// The agent of the runs that the client creates.
+pub(crate) const AGENT: &str = "crash";
+/// The agent of the runs that other runs call.
+pub(crate) const CALLED: &str = "crash-called";
 /// The name of the signals.
 pub(crate) const SIGNAL: &str = "go";
-/// How long a run sleeps, in milliseconds: beyond what a worker sleeps itself, so the run is parked.
-const SLEEP_MILLIS: std::ops::RangeInclusive<u64> = 1_100..=3_000;
+/// The code of the failure of a run that fails on purpose…
+pub(crate) const ON_PURPOSE: &str = "on_purpose";
+/// …and what its caller makes of it.
+pub(crate) const FAILED: u64 = 0xfa11;
+
+/// A run's program.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Program {
+    pub(crate) parts: Vec<Part>,
+    pub(crate) end: End,
+}
+
+/// How a run ends if nobody intervenes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Succeeds,
+    /// On purpose, after its last part.
+    Fails,
+    /// It waits for something that does not come.
+    Never,
+}
+
+/// What the client does to a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Left,
+    /// Paused, and resumed later.
+    Paused,
+    /// Cancelled, with all that it has called.
+    Cancelled,
+}
 
 /// One part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     /// Work that takes some time and gives a number.
     Step,
+    /// The same, but its effect must not happen twice.
+    Once,
     /// A rest, by the database's clock. A step follows, to show when it was over.
     Sleep(Duration),
     /// A wait for the next signal, which brings a number.
     Signal,
+    /// A question to a person.
+    Ask(Ask),
+    /// A call of another run, with this input.
+    Call(u64),
     /// Several lists of parts at the same time.
     Branches(Vec<Vec<Part>>),
 }
 
-/// A part with the key of its entry.
+/// A part with the key of its entries.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Place<'a> {
     pub(crate) key: String,
     pub(crate) part: &'a Part,
 }
 
-/// The parts of the run with this input: about eight entries, sometimes twice as many.
-pub(crate) fn of(input: u64) -> Vec<Part> {
-    let mut random = fastrand::Rng::with_seed(input);
-    let mut parts = vec![Part::Step];
-    for _ in 0..random.usize(2..=4) {
-        draw(&mut parts, &mut random, true);
+impl Part {
+    /// Whether nothing of it is executed: the run is parked meanwhile.
+    pub(crate) fn waits(&self) -> bool {
+        matches!(self, Self::Sleep(_) | Self::Signal | Self::Ask(_) | Self::Call(_))
     }
-    parts.push(Part::Step);
-    parts
-}
 
-fn draw(parts: &mut Vec<Part>, random: &mut fastrand::Rng, branches: bool) {
-    match random.u8(..100) {
-        0..15 => {
-            let length = Duration::from_millis(random.u64(SLEEP_MILLIS));
-            parts.extend([Part::Sleep(length), Part::Step]);
+    /// How many entries it has in the journal: most that have two say first that they have begun.
+    pub(crate) fn entries(&self) -> usize {
+        match self {
+            Self::Step | Self::Sleep(_) | Self::Signal => 1,
+            Self::Once | Self::Ask(_) | Self::Call(_) => 2,
+            Self::Branches(_) => 0,
         }
-        15..35 => parts.push(Part::Signal),
-        35..60 if branches => parts.push(Part::Branches(draw_branches(random))),
-        _ => parts.extend([Part::Step, Part::Step]),
     }
 }
 
-fn draw_branches(random: &mut fastrand::Rng) -> Vec<Vec<Part>> {
-    let branch = |random: &mut fastrand::Rng| {
-        let mut parts = vec![Part::Step];
-        draw(&mut parts, random, false);
-        parts
-    };
-    (0..random.usize(2..=3)).map(|_| branch(random)).collect()
-}
-
-/// The name of the step at this place of a list.
-pub(crate) fn step(index: usize) -> String {
-    format!("step-{index}")
+/// The name of the part at this place of a list.
+pub(crate) fn name(part: &str, index: usize) -> String {
+    format!("{part}-{index}")
 }
 
 /// The scope of a branch of the part at this place of a list.
@@ -70,7 +100,12 @@ pub(crate) fn scope(index: usize, branch: usize) -> String {
     format!("part-{index}/{branch}")
 }
 
-/// Every entry of the program. A sleep's step is right behind it.
+/// Whether the key is that of a step that must not happen twice.
+pub(crate) fn is_once(key: &str) -> bool {
+    key.rsplit('/').next().is_some_and(|name| name.starts_with("once-"))
+}
+
+/// Every key of the program. A sleep's step is right behind it.
 pub(crate) fn places(parts: &[Part]) -> Vec<Place<'_>> {
     let mut places = Vec::new();
     collect("", parts, &mut places);
@@ -81,7 +116,10 @@ fn collect<'a>(above: &str, parts: &'a [Part], places: &mut Vec<Place<'a>>) {
     let (mut sleeps, mut signals) = (0, 0);
     for (index, part) in parts.iter().enumerate() {
         let name = match part {
-            Part::Step => step(index),
+            Part::Step => name("step", index),
+            Part::Once => name("once", index),
+            Part::Ask(_) => name("ask", index),
+            Part::Call(_) => name("call", index),
             Part::Sleep(_) => nth("sleep", &mut sleeps),
             Part::Signal => nth(&format!("signal:{SIGNAL}"), &mut signals),
             Part::Branches(branches) => {
@@ -112,9 +150,27 @@ pub(crate) fn brought(input: u64, number: usize) -> u64 {
     fastrand::Rng::with_seed(input ^ number as u64 ^ 0x5167).u64(..)
 }
 
-/// What a run makes of all that its steps and signals gave.
+/// What the client does to the run with this input.
+pub(crate) fn fate(input: u64) -> Fate {
+    match fastrand::Rng::with_seed(input ^ 0xfa7e).u8(..100) {
+        0..6 => Fate::Cancelled,
+        6..16 => Fate::Paused,
+        _ => Fate::Left,
+    }
+}
+
+/// What a run makes of all that its parts gave.
 pub(crate) fn output(values: impl IntoIterator<Item = u64>) -> u64 {
     values.into_iter().fold(0, |sum, value| sum ^ value)
+}
+
+/// A number as a payload.
+pub(crate) fn json(number: u64) -> v1::Payload {
+    v1::Payload {
+        content_type: "application/json".into(),
+        encoding: String::new(),
+        data: number.to_string().into(),
+    }
 }
 
 #[cfg(test)]
@@ -123,35 +179,21 @@ mod tests {
 
     #[test]
     fn keys_are_those_of_the_engine() {
+        let ask = Ask { about: 1, deadline: None };
         let parts = [
             Part::Step,
             Part::Signal,
-            Part::Branches(vec![vec![Part::Step], vec![Part::Signal, Part::Signal]]),
+            Part::Branches(vec![vec![Part::Once], vec![Part::Signal, Part::Signal]]),
             Part::Signal,
+            Part::Ask(ask),
+            Part::Call(1),
         ];
         let keys: Vec<String> = places(&parts).into_iter().map(|place| place.key).collect();
         let expected =
-            ["step-0", "signal:go", "part-2/0/step-0", "part-2/1/signal:go"].map(String::from);
+            ["step-0", "signal:go", "part-2/0/once-0", "part-2/1/signal:go"].map(String::from);
         assert_eq!(keys[..4], expected);
-        assert_eq!(keys[4..], ["part-2/1/signal:go#1", "signal:go#1"]);
+        assert_eq!(keys[4..], ["part-2/1/signal:go#1", "signal:go#1", "ask-4", "call-5"]);
         assert_eq!(signals(&parts), 4);
-    }
-
-    #[test]
-    fn a_step_follows_each_sleep_and_all_parts_are_drawn() {
-        let (mut sleeps, mut signals, mut forks) = (0, 0, 0);
-        for input in 0..500 {
-            let parts = of(input);
-            assert_eq!(parts, of(input));
-            forks += parts.iter().filter(|part| matches!(part, Part::Branches(_))).count();
-            signals += super::signals(&parts);
-            for pair in places(&parts).windows(2) {
-                if matches!(pair[0].part, Part::Sleep(_)) {
-                    assert_eq!(*pair[1].part, Part::Step);
-                    sleeps += 1;
-                }
-            }
-        }
-        assert!(sleeps > 100 && signals > 100 && forks > 100, "{sleeps} {signals} {forks}");
+        assert!(is_once(&keys[2]) && !is_once(&keys[0]));
     }
 }

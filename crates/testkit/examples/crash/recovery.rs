@@ -40,6 +40,10 @@ impl<'a> Watch<'a> {
                 }
             }
             Event::Dropped(holding) => self.drop_from(holding),
+            // It does not wait for another worker.
+            Event::Rests(run, _) => {
+                self.lost.remove(&**run);
+            }
             Event::FaultBegins(number, fault) if fault.whom == Party::Worker => match fault.what {
                 What::Killed => {
                     self.kills.insert(*number, fault.place);
@@ -119,6 +123,13 @@ mod tests {
         let (holds, lets_go) = (Event::Holds(holding(0)), Event::LetsGo(holding(0)));
         let (begins, ends) = (begins(What::Killed, 0), Event::FaultEnds(0));
         assert!(seconds(&[holds, lets_go, begins, ends, Event::Holds(holding(1))]).is_empty());
+    }
+
+    #[test]
+    fn a_run_that_rests_waits_for_nobody() {
+        let (one, two) = (Event::Holds(holding(0)), Event::Holds(holding(1)));
+        let (begins, ends) = (begins(What::Killed, 0), Event::FaultEnds(0));
+        assert!(seconds(&[one, begins, ends, Event::Rests("run".into(), 1), two]).is_empty());
     }
 
     #[test]

@@ -1,23 +1,27 @@
-//! The client: creates the runs, sends them their signals, keeps its own ledger of both, and
-//! watches the runs to their end.
+//! The client: creates the runs, sends them their signals and answers, steers some, keeps its own
+//! ledger of all that, and watches the runs to their end.
 
+mod answers;
 mod ledger;
+mod sight;
+mod steering;
+mod watching;
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-pub(crate) use ledger::Ledger;
+pub(crate) use ledger::{Ledger, Outcome, Reply};
+use sight::Sight;
 use tenure_sdk::{Client, Error, v1};
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
-use v1::watch_run_response::Event;
 
-use crate::agent::AGENT;
+use crate::log::Log;
 use crate::memory::Memory;
-use crate::program;
+use crate::program::{self, AGENT, json};
 
 /// Runs that are open at a time, most of them waiting: so they are created, like executed, between
 /// faults.
@@ -30,12 +34,12 @@ const SIGNAL_MILLIS: u64 = 1_500;
 /// How long after an entry a run that waits is about to be parked, in milliseconds: a signal that
 /// comes in that moment must wake it all the same.
 const PARKING_MILLIS: std::ops::Range<u64> = 95..125;
-/// The pause before a watch that broke is begun again.
-const AGAIN: Duration = Duration::from_millis(100);
-
 /// The client.
 pub(crate) struct Runs {
     pub(crate) client: Client,
+    /// Somebody else, who answers as well.
+    rival: Client,
+    log: Log,
     seed: u64,
     ledger: Mutex<Ledger>,
     memory: Arc<Memory>,
@@ -45,9 +49,16 @@ pub(crate) struct Runs {
 
 impl Runs {
     /// None yet.
-    pub(crate) fn new(client: Client, seed: u64, memory: Arc<Memory>) -> Arc<Self> {
+    pub(crate) fn new(
+        [client, rival]: [Client; 2],
+        log: Log,
+        seed: u64,
+        memory: Arc<Memory>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             client,
+            rival,
+            log,
             seed,
             ledger: Mutex::default(),
             memory,
@@ -96,12 +107,17 @@ impl Runs {
     }
 
     /// One run, from its creation to its end.
-    async fn live(&self, number: u64) {
+    async fn live(self: &Arc<Self>, number: u64) {
         let input = fastrand::Rng::with_seed(self.seed.rotate_left(32) ^ number).u64(..);
         match self.create(number, input).await {
             Ok(run) => {
-                let moved = Notify::new();
-                tokio::join!(self.follow(&run, &moved), self.signal_all(&run, input, &moved));
+                let sight = watch::Sender::new(Sight::default());
+                tokio::join!(
+                    self.follow(&run, &sight),
+                    self.signal_all(&run, input, &sight),
+                    self.answer_all(&run, input, &sight),
+                    self.steer(&run, input, &sight),
+                );
             }
             Err(problem) => self.ledger().problems.push(problem),
         }
@@ -143,9 +159,9 @@ impl Runs {
     }
 
     /// Sends a run all signals that it will wait for, one after another.
-    async fn signal_all(&self, run: &str, input: u64, moved: &Notify) {
-        for number in 0..program::signals(&program::of(input)) {
-            pause(moved).await;
+    async fn signal_all(&self, run: &str, input: u64, sight: &watch::Sender<Sight>) {
+        for number in 0..program::signals(&program::of(AGENT, input).parts) {
+            pause(sight).await;
             if let Err(error) = self.signal(run, input, number).await {
                 self.ledger().problems.push(format!("{run}: signal {number}: {error}"));
                 return;
@@ -182,59 +198,17 @@ impl Runs {
         self.ledger().unknown += sent.into_inner().saturating_sub(1);
         answer.map(|_| ())
     }
-
-    /// Watches a run until it has ended, through as many control planes as that takes.
-    async fn follow(&self, run: &str, moved: &Notify) {
-        let mut after_seq = 0;
-        while !self.watch(run, &mut after_seq, moved).await {
-            sleep(AGAIN).await;
-        }
-    }
-
-    /// Watches until the run has ended or the connection has; whether it was the run.
-    async fn watch(&self, run: &str, after_seq: &mut u64, moved: &Notify) -> bool {
-        let request = v1::WatchRunRequest {
-            tenant: self.client.tenant().to_string(),
-            run: run.into(),
-            after_seq: *after_seq,
-        };
-        let Ok(events) = self.client.runs().watch_run(request).await else { return false };
-        let mut events = events.into_inner();
-        while let Ok(Some(response)) = events.message().await {
-            match response.event {
-                Some(Event::Entry(entry)) => {
-                    self.ledger().watch(run, *after_seq + 1, entry.seq);
-                    *after_seq = entry.seq;
-                    self.memory.see(run, &entry);
-                    moved.notify_one();
-                }
-                Some(Event::Run(now)) if self.memory.see_run(&now) => {
-                    self.ledger().watch(run, now.entries, *after_seq);
-                    return true;
-                }
-                Some(Event::Run(_)) | None => {}
-            }
-        }
-        false
-    }
 }
 
 /// Before a signal: some time, or until the run may be about to be parked.
-async fn pause(moved: &Notify) {
+async fn pause(sight: &watch::Sender<Sight>) {
     let some_time = sleep(Duration::from_millis(fastrand::u64(..SIGNAL_MILLIS)));
     if fastrand::bool() {
         return some_time.await;
     }
+    let mut seen = sight.subscribe();
     tokio::select! {
         () = some_time => {}
-        () = moved.notified() => sleep(Duration::from_millis(fastrand::u64(PARKING_MILLIS))).await,
-    }
-}
-
-fn json(number: u64) -> v1::Payload {
-    v1::Payload {
-        content_type: "application/json".into(),
-        encoding: String::new(),
-        data: number.to_string().into(),
+        _ = seen.changed() => sleep(Duration::from_millis(fastrand::u64(PARKING_MILLIS))).await,
     }
 }

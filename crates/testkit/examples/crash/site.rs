@@ -1,17 +1,21 @@
 //! Everything that is under test, with a proxy in each link, and the faults done to it.
 //!
 //! ```text
-//!  worker ─┐                       ┌─► control plane ──proxy──┐
-//!  worker ─┼─a proxy of each its own                          ├─► PostgreSQL
-//!  client ─┘  (a load balancer)    └─► control plane ──proxy──┘
+//!  worker ─┐                       ┌─► control plane ──proxies──┐
+//!  worker ─┼─a proxy of each its own                            ├─► PostgreSQL (and Redis)
+//!  client ─┘  (a load balancer)    └─► control plane ──proxies──┘
 //! ```
+
+mod link;
+mod start;
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
-use tenure_testkit::proxy::{Flow, Proxy};
+use link::Link;
+use start::{ControlPlanes, start_workers};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
@@ -19,11 +23,8 @@ use crate::database::{Database, Postgres};
 use crate::fault::{Fault, Party, What};
 use crate::log::{self, Event, Log};
 use crate::options::Test;
-use crate::processes::{self, ControlPlane, Settings, Worker};
+use crate::processes::{Server, Worker};
 
-/// Slow links: so late is each piece.
-const DELAY: Flow =
-    Flow::Slow { delay: Duration::from_millis(20), jitter: Duration::from_millis(100) };
 /// How long the load balancers take to notice that a control plane hangs, every other time.
 const HEALTH_CHECK: Duration = Duration::from_millis(600);
 
@@ -31,10 +32,13 @@ const HEALTH_CHECK: Duration = Duration::from_millis(600);
 /// that no fault meets another one in its place.
 pub(crate) struct Site {
     workers: Vec<Mutex<Worker>>,
-    control_planes: Vec<Mutex<ControlPlane>>,
+    control_planes: Vec<Mutex<Server>>,
     postgres: Option<Mutex<Postgres>>,
+    redis: Option<Mutex<Server>>,
     worker_links: Vec<Link>,
     database_links: Vec<Link>,
+    /// None without Redis.
+    redis_links: Vec<Link>,
     client_link: Link,
     /// Where the client finds a control plane.
     pub(crate) url: String,
@@ -44,12 +48,6 @@ pub(crate) struct Site {
     pub(crate) faults: AtomicU64,
 }
 
-/// A link with its proxy.
-struct Link {
-    proxy: Proxy,
-    fault: Mutex<()>,
-}
-
 impl Site {
     /// Starts all of it.
     pub(crate) async fn start(
@@ -57,19 +55,22 @@ impl Site {
         database: &Database,
         directory: &Path,
     ) -> anyhow::Result<Self> {
-        let (control_planes, database_links) =
-            start_control_planes(test, database, directory).await?;
+        let redis = if test.redis() { Some(Server::redis(directory).await?) } else { None };
+        let ControlPlanes { servers: control_planes, database_links, redis_links } =
+            ControlPlanes::start(test, database, redis.as_ref(), directory).await?;
         let listening: Vec<String> =
             control_planes.iter().map(|control_plane| control_plane.listen.to_string()).collect();
         let (workers, worker_links) = start_workers(test, &listening, directory).await?;
         let client_link = Link::to(listening).await;
-        let log_path = processes::log(directory);
+        let log_path = log::events(directory);
         Ok(Self {
             workers: workers.into_iter().map(Mutex::new).collect(),
             control_planes: control_planes.into_iter().map(Mutex::new).collect(),
             postgres: database.postgres().map(Mutex::new),
+            redis: redis.map(Mutex::new),
             worker_links,
             database_links,
+            redis_links,
             url: client_link.url(),
             client_link,
             log: Log::open(&log_path)?,
@@ -104,7 +105,12 @@ impl Site {
                 let postgres = postgres.lock().await;
                 self.record(fault, hurt_postgres(&postgres, fault)).await
             }
-            Party::WorkerLink | Party::DatabaseLink | Party::ClientLink => {
+            Party::Redis => {
+                let redis = self.redis.as_ref().context("no Redis of ours")?;
+                let mut redis = redis.lock().await;
+                self.record(fault, hurt_redis(&mut redis, fault)).await
+            }
+            Party::WorkerLink | Party::DatabaseLink | Party::ClientLink | Party::RedisLink => {
                 let link = self.link(fault);
                 let _fault = link.fault.lock().await;
                 self.record(fault, link.disturb(fault)).await
@@ -128,6 +134,9 @@ impl Site {
         for control_plane in &self.control_planes {
             control_plane.lock().await.process.lives()?;
         }
+        if let Some(redis) = &self.redis {
+            redis.lock().await.process.lives()?;
+        }
         Ok(())
     }
 
@@ -135,6 +144,7 @@ impl Site {
         match fault.whom {
             Party::WorkerLink => &self.worker_links[fault.place],
             Party::DatabaseLink => &self.database_links[fault.place],
+            Party::RedisLink => &self.redis_links[fault.place],
             _ => &self.client_link,
         }
     }
@@ -168,7 +178,7 @@ impl Site {
 
     async fn hurt_control_plane(
         &self,
-        control_plane: &mut ControlPlane,
+        control_plane: &mut Server,
         fault: Fault,
     ) -> anyhow::Result<()> {
         if fault.what == What::Killed {
@@ -192,70 +202,18 @@ impl Site {
     }
 }
 
-impl Link {
-    async fn to(targets: impl IntoIterator<Item = String>) -> Self {
-        let proxy = Proxy::balance(targets.into_iter().collect()).await;
-        Self { proxy, fault: Mutex::new(()) }
-    }
-
-    fn url(&self) -> String {
-        format!("http://{}", self.proxy.address)
-    }
-
-    async fn disturb(&self, fault: Fault) -> anyhow::Result<()> {
-        match fault.what {
-            What::Silent => self.proxy.flow(Flow::Silent, Flow::Silent),
-            What::Mute => self.proxy.flow(Flow::Silent, Flow::Open),
-            What::Deaf | What::AnswersLost => self.proxy.flow(Flow::Open, Flow::Silent),
-            What::Slow => self.proxy.flow(DELAY, DELAY),
-            _ => self.proxy.cut(),
-        }
-        sleep(fault.length).await;
-        if fault.what == What::AnswersLost {
-            self.proxy.hang_up();
-        }
-        self.proxy.mend();
-        Ok(())
-    }
-}
-
-/// Each with a way of its own to the database. On SQLite there is one, and no way.
-async fn start_control_planes(
-    test: &Test,
-    database: &Database,
-    directory: &Path,
-) -> anyhow::Result<(Vec<ControlPlane>, Vec<Link>)> {
-    let target = database.target();
-    let count = if target.is_some() { usize::from(test.control_planes) } else { 1 };
-    let (mut control_planes, mut links) = (Vec::new(), Vec::new());
-    for place in 0..count {
-        let link = Link::to(target.clone()).await;
-        let url = database.through(link.proxy.address);
-        control_planes.push(ControlPlane::start(place, &url, directory).await?);
-        links.push(link);
-    }
-    Ok((control_planes, links))
-}
-
-/// Each with a load balancer of its own before the control planes that listen there.
-async fn start_workers(
-    test: &Test,
-    listening: &[String],
-    directory: &Path,
-) -> anyhow::Result<(Vec<Worker>, Vec<Link>)> {
-    let (mut workers, mut links) = (Vec::new(), Vec::new());
-    for place in 0..usize::from(test.workers) {
-        let link = Link::to(listening.to_vec()).await;
-        let (directory, url) = (directory.to_owned(), link.url());
-        workers.push(Worker::start(Settings { place, url, directory, seed: test.seed })?);
-        links.push(link);
-    }
-    Ok((workers, links))
-}
-
 async fn hurt_postgres(postgres: &Postgres, fault: Fault) -> anyhow::Result<()> {
     match fault.what {
         What::Killed => postgres.crash().await,
         _ => postgres.restart().await,
     }
+}
+
+async fn hurt_redis(redis: &mut Server, fault: Fault) -> anyhow::Result<()> {
+    if fault.what == What::Killed {
+        return redis.crash().await;
+    }
+    redis.process.stop().await?;
+    sleep(fault.length).await;
+    redis.process.go_on().await
 }

@@ -9,15 +9,14 @@ use tenure_sdk::{Client, v1};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::agent::AGENT;
 use crate::chaos::{self, Until};
 use crate::database::Database;
 use crate::evidence;
 use crate::fault::{self, Dealer};
-use crate::log;
+use crate::log::{self, Log};
 use crate::memory::Memory;
 use crate::options::Test;
-use crate::processes;
+use crate::program::{AGENT, CALLED};
 use crate::progress;
 use crate::report;
 use crate::runs::{Ledger, Runs};
@@ -40,12 +39,14 @@ pub(crate) async fn run(
     let began = Instant::now();
     let site = Arc::new(Site::start(test, database, directory).await?);
     introduce(test, &site, database);
-    let client = Client::connect(&site.url, "default".parse()?)?;
+    let connect = || anyhow::Ok(Client::connect(&site.url, "default".parse()?)?);
+    let (client, rival) = (connect()?, connect()?);
     timeout(ANSWERS, publish(&client)).await.context("the control plane does not answer")??;
 
     let memory = Arc::new(Memory::default());
-    let runs = Runs::new(client, test.seed, memory.clone());
-    let kinds = fault::kinds(test.database, database.postgres().is_some());
+    let log = Log::open(&log::events(directory))?;
+    let runs = Runs::new([client, rival], log, test.seed, memory.clone());
+    let kinds = fault::kinds(test.database, database.postgres().is_some(), test.redis());
     let dealer = Dealer::new(kinds.clone(), site.size(), test.seed);
     tokio::select! {
         ended = storm(test, &site, &runs, dealer) => ended?,
@@ -55,12 +56,12 @@ pub(crate) async fn run(
     progress::end();
     site.lives().await?;
 
-    let log = log::read(&processes::log(directory))?;
-    let gathered = timeout(GATHERING, evidence::gather(&runs, &memory, log)).await;
+    let gathered = timeout(GATHERING, evidence::gather(&runs, &memory, directory)).await;
     let evidence = gathered.context("the control plane does not answer")??;
     evidence.keep(&directory.join("runs.jsonl"))?;
     let findings = verdict::findings(&evidence);
-    let passed = verdict::pronounce(&verdict::judge(&evidence, &findings, &kinds));
+    let onces = verdict::onces(&evidence);
+    let passed = verdict::pronounce(&verdict::judge(&evidence, &findings, &onces, &kinds));
     report::print(&evidence, &findings);
     let (word, seconds) = (if passed { "passed" } else { "FAILED" }, began.elapsed().as_secs());
     let (name, seed) = (test.database.name(), test.seed);
@@ -76,9 +77,10 @@ fn introduce(test: &Test, site: &Site, database: &Database) {
     };
     let (name, seed) = (test.database.name(), test.seed);
     let s = if control_planes == 1 { "" } else { "s" };
+    let redis = if test.redis() { " with Redis" } else { "" };
     println!(
-        "crash: {work} over {workers} workers and {control_planes} control plane{s} on {name}, \
-         seed {seed}"
+        "crash: {work} over {workers} workers and {control_planes} control plane{s} on \
+         {name}{redis}, seed {seed}"
     );
     if database.target().is_some() && database.postgres().is_none() {
         println!("  PostgreSQL is not of this test's own, so it is neither killed nor restarted");
@@ -101,37 +103,41 @@ async fn storm(
     creating.spawn(runs.clone().create_all(test.wanted()));
     chaos::reign(site, runs, dealer, until).await?;
     runs.enough();
-    match timeout(QUIET, creating.join_next()).await {
-        Ok(Some(ended)) => Ok(ended?),
-        Ok(None) => Ok(()),
+    let end = async {
+        while let Some(ended) = creating.join_next().await {
+            ended?;
+        }
+        anyhow::Ok(runs.all_ended().await?)
+    };
+    match timeout(QUIET, end).await {
+        Ok(ended) => ended,
         Err(_) => stuck(runs).await,
     }
 }
 
 /// Says which runs have not ended, and what else was wrong.
 async fn stuck(runs: &Runs) -> anyhow::Result<()> {
-    let Ledger { acknowledged, problems, .. } = runs.ledger().clone();
+    let Ledger { problems, .. } = runs.ledger().clone();
     for problem in problems {
         println!("  problem: {problem}");
     }
-    for run in acknowledged {
-        let request = v1::GetRunRequest { tenant: runs.client.tenant().to_string(), run };
-        match runs.client.runs().get_run(request).await {
-            Ok(run) if run.get_ref().ended_at.is_some() => {}
-            stuck => println!("  stuck: {stuck:?}"),
-        }
+    let open = timeout(ANSWERS, runs.list(true)).await.context("no control plane answers")??;
+    for run in &open {
+        println!("  stuck: {run:?}");
     }
-    bail!("{QUIET:?} after the last fault only {} runs have ended", runs.ended())
+    bail!("{QUIET:?} after the last fault {} runs have not ended", open.len())
 }
 
-/// Makes the agent known as its workers do, so that runs can be created before one of them is up.
+/// Makes the agents known as their workers do, so that runs can be created before one of them is up.
 async fn publish(client: &Client) -> anyhow::Result<()> {
-    let document = format!("{{name: {AGENT}, kind: external, pool: {AGENT}}}");
-    let request = v1::PublishVersionRequest { tenant: client.tenant().to_string(), document };
-    let publish = || {
-        let (mut agents, request) = (client.agents(), request.clone());
-        async move { agents.publish_version(request).await }
-    };
-    client.retry(publish).await.context("the agent cannot be published")?;
+    for agent in [AGENT, CALLED] {
+        let document = format!("{{name: {agent}, kind: external, pool: {agent}}}");
+        let request = v1::PublishVersionRequest { tenant: client.tenant().to_string(), document };
+        let publish = || {
+            let (mut agents, request) = (client.agents(), request.clone());
+            async move { agents.publish_version(request).await }
+        };
+        client.retry(publish).await.context("the agent cannot be published")?;
+    }
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::time::{interval, timeout};
 use crate::system::{CROWD, ONE};
 
 /// How long it may take to listen, on a machine that is busy.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 /// Leases outlast every measurement: the workers send no heartbeats.
 const LEASE_TTL: Duration = Duration::from_hours(1);
 

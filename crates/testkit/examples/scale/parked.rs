@@ -56,6 +56,7 @@ pub(crate) async fn measure(server: &mut Server, logs: &Path, runs: u32) -> anyh
     for side in sides {
         let mut database = side.system.stop().await?;
         check(&mut database).await?;
+        database.settle().await?;
         plans::print(&mut database).await?;
         databases.push(database);
     }
@@ -89,22 +90,21 @@ impl Side {
 }
 
 fn compare(sides: &[Side]) {
-    let causes: [(&str, fn(&Side) -> &[Wake]); 2] = [
-        ("answers", |side| &side.by_answers),
-        ("timers that are due at one moment", |side| &side.by_timers),
-    ];
-    for (cause, wakes) in causes {
-        println!("  {WOKEN} runs woken by {cause}, {ROUNDS} times, ms until they were leased:");
-        let mut medians = Vec::new();
-        for side in sides {
-            let first = Sample::of_times(wakes(side).iter().map(|wake| wake.first));
-            let last = Sample::of_times(wakes(side).iter().map(|wake| wake.last));
-            println!("    {}: the first {first}, the last {last}", side.system.side());
-            medians.push(last.median());
-        }
-        let ratio = medians[1] / medians[0];
-        judge(&format!("waking by {cause}, with the crowd"), ratio, BOUND, "times as long");
+    compare_by("answers", sides, |side| &side.by_answers);
+    compare_by("timers that are due at one moment", sides, |side| &side.by_timers);
+}
+
+fn compare_by(cause: &str, sides: &[Side], wakes: impl Fn(&Side) -> &[Wake]) {
+    println!("  {WOKEN} runs woken by {cause}, {ROUNDS} times, ms until they were leased:");
+    let mut medians = Vec::new();
+    for side in sides {
+        let first = Sample::of_times(wakes(side).iter().map(|wake| wake.first));
+        let last = Sample::of_times(wakes(side).iter().map(|wake| wake.last));
+        println!("    {}: the first {first}, the last {last}", side.system.side());
+        medians.push(last.median());
     }
+    let ratio = medians[1] / medians[0];
+    judge(&format!("waking by {cause}, with the crowd"), ratio, BOUND, "times as long");
 }
 
 /// Checks that all runs are parked, and nothing else is left.

@@ -33,7 +33,8 @@ pub(crate) async fn print(database: &mut Database) -> anyhow::Result<()> {
         ];
         let [custom, generic] = plans.each_ref().map(|plan| {
             let Plan { blocks, rows, millis, scans } = plan;
-            let scans = scans.iter().map(|table| format!(", all of {table}")).collect::<String>();
+            let scans =
+                if scans.is_empty() { "" } else { &format!(", all of {}", scans.join(", ")) };
             format!("{rows} rows, {blocks} blocks, {millis:.2} ms{scans}")
         });
         let bounded = plans.iter().all(|plan| plan.blocks <= BOUND);
@@ -56,7 +57,9 @@ async fn asked(db: &mut PgConnection) -> anyhow::Result<Vec<(&'static str, Strin
         ("find_ready", format!("{both}, 1"), "room for 1"),
         ("find_ready", format!("{both}, 500"), "room for 500"),
         ("lock_expired", "100".to_owned(), "a page of the sweep"),
+        ("lock_late", "100".to_owned(), "a page of the sweep, with one to find"),
         ("find_due", "100".to_owned(), "a page of the sweep"),
+        ("take_messages", "256, 10000000".to_owned(), "a page"),
         (
             "count_ahead",
             format!("'{crowd}', '{last}', 1000"),
@@ -73,8 +76,14 @@ async fn explain(
 ) -> anyhow::Result<Plan> {
     let statements = postgres::statements();
     let (_, sql) = statements.iter().find(|(known, _)| *known == name).context(name.to_owned())?;
-    // What is put together is ours. Locks are let go again.
-    let prepare = format!("BEGIN; SET LOCAL plan_cache_mode = {mode}; PREPARE asked AS {sql}");
+    // The deadline of the newest run that is alive has passed; all is undone in the end. JIT is off
+    // as it is for the store.
+    let prepare = format!(
+        "BEGIN; SET LOCAL jit = off; SET LOCAL plan_cache_mode = {mode};
+         UPDATE runs SET deadline = tenure_now() - interval '1 second'
+         WHERE run_id = (SELECT max(run_id::text)::uuid FROM runs WHERE ended_at IS NULL);
+         PREPARE asked AS {sql}"
+    );
     sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *db).await?;
     let explain = format!("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) EXECUTE asked({arguments})");
     let row = sqlx::raw_sql(AssertSqlSafe(explain)).fetch_one(&mut *db).await?;

@@ -100,7 +100,7 @@ pub(crate) async fn copy(database: &mut Database, count: usize) -> anyhow::Resul
     database
         .execute(format!(
             "CREATE TEMP TABLE copies AS
-             SELECT number, tenant_id, run_id AS original, (
+             SELECT number, tenant_id, run_id AS source, (
                  lpad(to_hex((extract(epoch FROM tenure_now()) * 1000)::bigint), 12, '0')
                  || '7' || substr(md5(random()::text), 1, 3)
                  || '8' || substr(md5(random()::text), 1, 15))::uuid AS run_id
@@ -115,7 +115,7 @@ pub(crate) async fn copy(database: &mut Database, count: usize) -> anyhow::Resul
             .execute(format!(
                 "INSERT INTO {table}
                  SELECT copy.* FROM copies JOIN {table} AS original
-                      ON original.tenant_id = copies.tenant_id AND original.run_id = copies.original
+                      ON original.tenant_id = copies.tenant_id AND original.run_id = copies.source
                  CROSS JOIN LATERAL jsonb_populate_record(original,
                       jsonb_build_object('run_id', copies.run_id{also})) AS copy"
             ))

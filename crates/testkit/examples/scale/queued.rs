@@ -73,7 +73,14 @@ async fn compare(situation: &Situation, sides: &[System; 2]) -> anyhow::Result<(
     }
     for percent in [50, 99] {
         let ratio = took[1].percentile(percent) / took[0].percentile(percent);
-        judge(&format!("p{percent} beside the crowd"), ratio, BOUND, "times as long");
+        match situation.turns {
+            None => judge(&format!("p{percent} beside the crowd"), ratio, BOUND, "times as long"),
+            Some(_) => println!("    p{percent}: {ratio:.2} times as long"),
+        }
+    }
+    if let Some(turns) = situation.turns {
+        let before = passed.percentile(99);
+        judge("p99 of those before it", before, float(turns), "runs of the crowd");
     }
     Ok(())
 }

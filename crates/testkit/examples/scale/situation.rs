@@ -9,6 +9,7 @@ use tenure_sdk::v1::LeasedRun;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
 
 use crate::crew::Crew;
 use crate::hand::Hand;
@@ -17,9 +18,9 @@ use crate::system::{CROWD, ONE, System};
 /// How long a run of the crowd keeps its worker, which meanwhile waits for somebody else, as for a
 /// model.
 const WORK: Duration = Duration::from_millis(50);
-/// The least and the most pause between two runs of the one: they are to meet every moment between
-/// two ticks of the control plane.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(80));
+/// The pause between two runs of the one, and by how much it varies: they are to meet every moment
+/// between two ticks of the control plane.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(30), Duration::from_millis(50));
 /// How long a run may take to start before it counts as lost.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -32,29 +33,50 @@ pub(crate) struct Situation {
     workers: usize,
     /// Whose runs they look for.
     tenants: &'static [&'static str],
-    /// Whether the crowd is at its cap; else those who look for its runs execute them.
-    capped: bool,
+    /// How many runs of the crowd may be leased.
+    cap: Option<i32>,
+    /// Whether so many are, all the time, by somebody else.
+    at_cap: bool,
+    /// Runs of the crowd that may be leased before the one's, if it has to wait for its turn.
+    pub(crate) turns: Option<usize>,
 }
 
+const WORKERS: usize = 16;
+
 /// All of them.
-pub(crate) const SITUATIONS: [Situation; 3] = [
+pub(crate) const SITUATIONS: [Situation; 4] = [
     Situation {
         name: "a worker waits that polls only its tenant",
         workers: 1,
         tenants: &[ONE],
-        capped: false,
+        cap: None,
+        at_cap: false,
+        turns: None,
     },
     Situation {
         name: "a worker waits that polls both tenants; the crowd is at its cap",
         workers: 1,
         tenants: &[CROWD, ONE],
-        capped: true,
+        cap: Some(1),
+        at_cap: true,
+        turns: None,
     },
     Situation {
-        name: "16 workers poll both tenants; with a crowd they are all busy with it",
-        workers: 16,
+        name: "16 workers poll both tenants; the crowd keeps 12 busy, which is its cap",
+        workers: WORKERS,
         tenants: &[CROWD, ONE],
-        capped: false,
+        cap: Some(12),
+        at_cap: false,
+        turns: None,
+    },
+    Situation {
+        name: "16 workers poll both tenants; the crowd keeps all of them busy",
+        workers: WORKERS,
+        tenants: &[CROWD, ONE],
+        cap: None,
+        at_cap: false,
+        // Each worker may be about to take one when the run is created.
+        turns: Some(WORKERS),
     },
 ];
 
@@ -81,16 +103,23 @@ impl Situation {
         system: &System,
         count: usize,
     ) -> anyhow::Result<Vec<Start>> {
-        let held = if self.capped { Some(reach_cap(system).await?) } else { None };
+        system.cap(self.cap).await?;
+        let held = if self.at_cap { Some(reach_cap(system).await?) } else { None };
         let crowd = Arc::new(AtomicUsize::new(0));
         let (sender, mut heard) = mpsc::unbounded_channel();
-        let mut working = JoinSet::new();
+        let (stop, mut working) = (CancellationToken::new(), JoinSet::new());
         for hand in system.hands(self.workers, self.tenants)? {
-            working.spawn(work(hand, crowd.clone(), sender.clone()));
+            let (crowd, sender, stop) = (crowd.clone(), sender.clone(), stop.clone());
+            working.spawn(async move {
+                if let Err(error) = work(&hand, &crowd, &sender, &stop).await {
+                    // Whoever listens gives up.
+                    let _ = sender.send(Err(error));
+                }
+            });
         }
         let mut starts = Vec::with_capacity(count);
         for number in 0..count {
-            tokio::time::sleep(PAUSE.0 + (PAUSE.1 - PAUSE.0).mul_f64(fastrand::f64())).await;
+            tokio::time::sleep(PAUSE.0 + PAUSE.1.mul_f64(fastrand::f64())).await;
             let (began, before) = (Instant::now(), crowd.load(Ordering::Relaxed));
             let run = system.create(ONE, number, 0).await?;
             let first = timeout(LOST, heard.recv()).await.context("the run does not start")?;
@@ -99,54 +128,44 @@ impl Situation {
             let (took, passed) = (first.at.saturating_duration_since(began), first.crowd - before);
             starts.push(Start { took, passed });
         }
-        working.shutdown().await;
+        // What was begun is finished, or it would come back later.
+        stop.cancel();
+        working.join_all().await;
         if let Some((hand, run)) = held {
             hand.finish(&run).await?;
-            system.cap(None).await?;
         }
+        system.cap(None).await?;
         Ok(starts)
     }
 }
 
-/// Brings the crowd to its cap, if there is one: one run, which is leased.
+/// Has a run of the crowd leased by a worker that keeps it; there is one also where there is no crowd.
 async fn reach_cap(system: &System) -> anyhow::Result<(Arc<Hand>, LeasedRun)> {
     system.create(CROWD, 0, 0).await?;
-    system.cap(Some(1)).await?;
     let mut crew = Crew::start(&system.hands(1, &[CROWD])?, 1);
     let leased = crew.next().await?;
     leased.hand.hold(&leased.run).await?;
     Ok((leased.hand, leased.run))
 }
 
-/// Executes runs for ever, and says when those of the one arrive.
+/// Executes runs until it is told to stop, and says when those of the one arrive.
 async fn work(
-    hand: Arc<Hand>,
-    crowd: Arc<AtomicUsize>,
-    heard: mpsc::UnboundedSender<anyhow::Result<Heard>>,
-) {
-    loop {
-        if let Err(error) = work_once(&hand, &crowd, &heard).await {
-            // Whoever listens gives up.
-            let _ = heard.send(Err(error));
-            return;
-        }
-    }
-}
-
-async fn work_once(
     hand: &Hand,
     crowd: &AtomicUsize,
     heard: &mpsc::UnboundedSender<anyhow::Result<Heard>>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    for run in hand.poll(1).await? {
-        if run.tenant == ONE {
-            let crowd = crowd.load(Ordering::Relaxed);
-            heard.send(Ok(Heard { at: Instant::now(), run: run.run.clone(), crowd }))?;
-        } else {
-            crowd.fetch_add(1, Ordering::Relaxed);
-            tokio::time::sleep(WORK).await;
+    while let Some(polled) = stop.run_until_cancelled(hand.poll(1)).await {
+        for run in polled? {
+            if run.tenant == ONE {
+                let crowd = crowd.load(Ordering::Relaxed);
+                heard.send(Ok(Heard { at: Instant::now(), run: run.run.clone(), crowd }))?;
+            } else {
+                crowd.fetch_add(1, Ordering::Relaxed);
+                tokio::time::sleep(WORK).await;
+            }
+            hand.finish(&run).await?;
         }
-        hand.finish(&run).await?;
     }
     Ok(())
 }

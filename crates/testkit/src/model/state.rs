@@ -60,6 +60,19 @@ impl State {
         self.items(tenant, run).iter().any(|item| item.source == source)
     }
 
+    /// Leases and cancels whose time is up, then deadlines that have passed.
+    pub(super) fn expired(&self, limit: usize) -> Vec<Run> {
+        let now = self.now;
+        let due = self.runs.values().filter(|run| run.expire(now).is_some());
+        let (mut expired, mut late): (Vec<&Run>, Vec<&Run>) = due.partition(|run| {
+            let forced = run.cancel_asked().is_some_and(|(_, force_at)| force_at <= now);
+            forced || run.lease_held().is_some_and(|lease| lease.expired(now))
+        });
+        expired.sort_by_key(|run| run.lease_held().map(|lease| lease.until));
+        late.sort_by_key(|run| run.deadline);
+        expired.into_iter().chain(late).take(limit).cloned().collect()
+    }
+
     /// Saves one transition.
     pub(super) fn save(&mut self, transition: &Transition) -> Result<()> {
         let run = &transition.run;

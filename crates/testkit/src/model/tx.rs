@@ -135,9 +135,7 @@ impl Tx for ModelTx {
     }
 
     async fn lock_expired(&mut self, limit: usize) -> Result<(Timestamp, Vec<Run>)> {
-        let now = self.state.now;
-        let due = self.state.runs.values().filter(|run| run.expire(now).is_some());
-        Ok((now, due.take(limit).cloned().collect()))
+        Ok((self.state.now, self.state.expired(limit)))
     }
 
     async fn lock_due(&mut self, limit: usize) -> Result<(Timestamp, Vec<(Run, Interrupt)>)> {

@@ -8,6 +8,16 @@ use tenure_core::Name;
 use super::value::span;
 use super::{Actor, By};
 
+const APPROVE: &str = "Examples:
+  tenure inbox approve int_…
+  tenure inbox approve int_… --edit '{\"dollars\": 100}' --reason 'without shipping'
+  tenure inbox approve --all-open --agent refunds --older-than 1h";
+
+const ANSWER: &str = "Examples:
+  tenure inbox answer int_… '{\"seats\": 3}'
+  tenure inbox answer int_… 'the blue one'
+  tenure inbox answer --all-open --run run_… yes";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Inbox {
     /// What runs ask people, the oldest first.
@@ -21,11 +31,9 @@ pub(crate) enum Inbox {
     },
     /// Let what was asked happen, as it was asked or with other arguments.
     ///
-    /// Several ids are answered alike, each for itself. All that are open are answered with
-    /// --all-open, which says how many there are and asks before it does it:
-    ///
-    ///     tenure inbox approve --agent refunds --older-than 1h --all-open
-    #[command(verbatim_doc_comment)]
+    /// Several ids are answered alike, each for itself. With --all-open all that are open and fit
+    /// the filter are; it says how many they are and asks first.
+    #[command(after_help = APPROVE)]
     Approve {
         #[command(flatten)]
         which: Which,
@@ -47,11 +55,8 @@ pub(crate) enum Inbox {
     },
     /// Answer with a value, which is then the result of the question.
     ///
-    /// The value is JSON. Where the question takes a text, the text itself will do:
-    ///
-    ///     tenure inbox answer int_… '{"seats": 3}'
-    ///     tenure inbox answer int_… 'the blue one'
-    #[command(verbatim_doc_comment, allow_missing_positional = true)]
+    /// The value is JSON. Where the question takes a text, the text itself will do.
+    #[command(after_help = ANSWER, allow_missing_positional = true)]
     Answer {
         #[command(flatten)]
         which: Which,

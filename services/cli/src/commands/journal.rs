@@ -12,12 +12,12 @@ use crate::ui::Ui;
 use crate::watch::watch;
 
 pub(crate) async fn journal(session: &Session, command: Journal) -> Result<(), Problem> {
+    let run = session.run(&command.run).await?;
     if command.follow {
-        let mut follower = Follower::new(session.ui);
+        let mut follower = Follower::new(session.ui, &run)?;
         watch(&session.client, &command.run, |event| follower.take(event)).await?;
         return follower.finish();
     }
-    let run = session.run(&command.run).await?;
     let entries = entries(session, &command.run).await?;
     session.ui.tell(&json!({"run": run, "entries": entries}), render(session.ui, &run, &entries))
 }
@@ -56,12 +56,17 @@ pub(crate) fn render(ui: Ui, run: &v1::Run, entries: &[v1::Entry]) -> String {
 #[derive(Debug)]
 pub(crate) struct Follower {
     ui: Ui,
-    timeline: Option<Timeline>,
+    timeline: Timeline,
 }
 
 impl Follower {
-    pub(crate) fn new(ui: Ui) -> Self {
-        Self { ui, timeline: None }
+    /// Begins with the heading: a watch sends the entries that are there before it sends the run.
+    pub(crate) fn new(ui: Ui, run: &v1::Run) -> Result<Self, Problem> {
+        let timeline = Timeline::new(run, &[], ui.paint());
+        if !ui.is_json() {
+            ui.line(timeline.heading())?;
+        }
+        Ok(Self { ui, timeline })
     }
 
     /// Shows what is new. The run's own changes are for programs only.
@@ -69,26 +74,17 @@ impl Follower {
         if self.ui.is_json() {
             return self.ui.event(&v1::WatchRunResponse { event: Some(event) });
         }
-        match (event, &mut self.timeline) {
-            (Event::Run(run), None) => {
-                let timeline = Timeline::new(&run, &[], self.ui.paint());
-                self.ui.line(timeline.heading())?;
-                self.timeline = Some(timeline);
-            }
-            (Event::Entry(entry), Some(timeline)) => {
-                self.ui.line(timeline.entry(&entry).join("\n"))?;
-            }
-            // A watch begins with the run, so no entry comes without a timeline.
-            (Event::Run(_), Some(_)) | (Event::Entry(_), None) => {}
+        if let Event::Entry(entry) = event {
+            self.ui.line(self.timeline.entry(&entry).join("\n"))?;
         }
         Ok(())
     }
 
     /// The last line.
     pub(crate) fn finish(self) -> Result<(), Problem> {
-        match self.timeline {
-            Some(timeline) => Ok(self.ui.line(timeline.totals())?),
-            None => Ok(()),
+        if self.ui.is_json() {
+            return Ok(());
         }
+        Ok(self.ui.line(self.timeline.totals())?)
     }
 }

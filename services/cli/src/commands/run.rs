@@ -85,7 +85,8 @@ fn announce(session: &Session, run: &v1::Run) -> Result<(), Problem> {
     session.ui.line(text::line(&run.id))?;
     let agent = text::line(&run.agent);
     note(format!("{agent} version {} is {}", run.version, runs::state(run)));
-    note(format!("hint: follow it with 'tenure journal {} --follow'", text::line(&run.id)));
+    let follow = session.command(&format!("journal {} --follow", text::quoted(&run.id)));
+    note(format!("hint: follow it with '{follow}'"));
     Ok(())
 }
 
@@ -93,7 +94,7 @@ async fn follow(session: &Session, run: v1::Run) -> Result<ExitCode, Problem> {
     if !session.ui.is_json() {
         session.ui.line(text::line(&run.id))?;
     }
-    let mut follower = Follower::new(session.ui);
+    let mut follower = Follower::new(session.ui, &run)?;
     let mut told = None;
     let ended = watch(&session.client, &run.id, |event| {
         if let Event::Run(run) = &event {

@@ -8,7 +8,7 @@ use tenure_sdk::v1::opening::Opening;
 use tenure_sdk::v1::record::Status;
 
 use super::owners::falls_asleep;
-use super::{Begun, by, failure, tokens, usage};
+use super::{Begun, done, failure, tokens, usage};
 use crate::ui::paint::Paint;
 use crate::ui::{text, time};
 
@@ -116,13 +116,13 @@ fn steered(key: &str, steering: &v1::Steering) -> String {
         Some("prioritize") => "moved in its queue",
         _ => "steered",
     };
-    format!("{what} {}", by(steering))
+    done(what, steering)
 }
 
 /// `approve by ann: fine with me`, from the answer as the run's code sees it.
 fn answered(payload: &v1::Payload) -> Option<String> {
     let answer: Value = serde_json::from_slice(&payload.data).ok()?;
     let word = |name: &str| answer[name].as_str().unwrap_or_default().to_owned();
-    let steering = v1::Steering { actor: word("actor"), reason: word("reason") };
-    Some(format!("{} {}", text::line(&word("decision")), by(&steering)))
+    let by = v1::Steering { actor: word("actor"), reason: word("reason") };
+    Some(done(&text::line(&word("decision")), &by))
 }

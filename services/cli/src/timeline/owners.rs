@@ -8,6 +8,9 @@ use tenure_sdk::v1::record::Status;
 
 use crate::ui::time;
 
+/// The epoch of entries that a run was created with: no owner of it has written them.
+const COPIED: u64 = 0;
+
 /// Who wrote the entries so far.
 #[derive(Debug, Default)]
 pub(super) struct Owners {
@@ -20,20 +23,28 @@ pub(super) struct Owners {
     takeovers: u64,
 }
 
-/// Another owner goes on.
+/// What stands above was written by another owner, or for another run.
 #[derive(Debug)]
-pub(super) struct Change {
-    from: u64,
-    to: u64,
-    gap: Duration,
-    rested: bool,
+pub(super) enum Change {
+    /// The entries so far were copied.
+    Forked,
+    Owner {
+        from: u64,
+        to: u64,
+        gap: Duration,
+        rested: bool,
+    },
 }
 
 impl Change {
     pub(super) fn sentence(&self) -> String {
-        let what = if self.rested { "goes on" } else { "taken over" };
-        let gap = time::took(self.gap);
-        format!("{what} after {gap}: epoch {} → {}", self.from, self.to)
+        match self {
+            Self::Forked => "forked: what stands above is another run's".into(),
+            Self::Owner { from, to, gap, rested } => {
+                let what = if *rested { "goes on" } else { "taken over" };
+                format!("{what} after {}: epoch {from} → {to}", time::took(*gap))
+            }
+        }
     }
 }
 
@@ -47,16 +58,26 @@ impl Owners {
         record: &v1::Record,
     ) -> Option<Change> {
         self.last = Some(at);
+        if epoch > COPIED && self.before.take_if(|(from, _)| *from == COPIED).is_some() {
+            self.rested = false;
+            self.owner(epoch, at, record);
+            return Some(Change::Forked);
+        }
+        self.owner(epoch, at, record)
+    }
+
+    fn owner(&mut self, epoch: u64, at: Timestamp, record: &v1::Record) -> Option<Change> {
         if is_systems(record) {
             self.rested = true;
             return None;
         }
-        let changed = self.before.replace((epoch, at)).filter(|(from, _)| *from != epoch);
-        let rested = changed.is_some() && (std::mem::take(&mut self.rested) || ends_wait(record));
+        let before = self.before.replace((epoch, at));
+        let changed = before.is_none_or(|(from, _)| from != epoch);
+        let rested = changed && (std::mem::take(&mut self.rested) || ends_wait(record));
         self.rested |= falls_asleep(record);
-        let (from, before) = changed?;
+        let (from, before) = before.filter(|_| changed)?;
         self.takeovers += u64::from(!rested);
-        Some(Change { from, to: epoch, gap: at.since(before), rested })
+        Some(Change::Owner { from, to: epoch, gap: at.since(before), rested })
     }
 
     pub(super) fn last(&self) -> Option<Timestamp> {

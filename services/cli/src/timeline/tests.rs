@@ -158,3 +158,23 @@ fn only_a_lost_owner_is_taken_over_from() {
     assert!(shown.contains("taken over after 4.0 s: epoch 3 → 5"), "{shown}");
     assert!(shown.ends_with("taken over once"), "{shown}");
 }
+
+#[test]
+fn what_was_copied_is_told_from_what_was_done() {
+    let entries = [
+        entry(1, 0, 0, record("a", v1::EntryKind::Step, 1)),
+        entry(2, 2, 5_000, steered("tenure:patch#2", "ann", "")),
+        entry(3, 3, 6_000, record("b", v1::EntryKind::Step, 1)),
+        entry(4, 5, 9_000, record("c", v1::EntryKind::Step, 1)),
+    ];
+    insta::assert_snapshot!(rendered(&entries), @r"
+     SEQ         AT       TOOK  KIND      KEY
+       1      0.0 s       1 ms  step      a
+                     ──── forked: what stands above is another run's ────
+       2      5.0 s             steering  tenure:patch#2  patched by ann
+       3      6.0 s       1 ms  step      b
+                     ──── taken over after 3.0 s: epoch 3 → 5 ────
+       4      9.0 s       1 ms  step      c
+    4 entries in 9.0 s · 3 step · 1 steering · taken over once
+    ");
+}

@@ -78,6 +78,8 @@ fn a_run_can_be_started_waited_for_and_looked_at() {
     assert_eq!(keys, expected);
     let told = dev.run(&["journal", &id]).out;
     assert!(expected.iter().all(|key| told.contains(key)), "{told}");
+    let followed = dev.run(&["journal", &id, "--follow"]).out;
+    assert!(expected.iter().all(|key| followed.contains(key)), "{followed}");
 
     assert!(dev.run(&["artifacts", "list", &id]).out.contains("note.md"));
     assert_eq!(dev.run(&["artifacts", "get", &id, "note.md"]).out, "about tea");

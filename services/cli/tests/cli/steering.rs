@@ -28,7 +28,7 @@ fn a_run_rests_until_it_is_resumed() {
     says(&dev.run(&["runs", "why", &run]), &["it waits for interrupt int_", "(interrupt,"]);
     let pause = dev.run(&["runs", "pause", &run, "--actor", "ann", "--reason", "lunch"]);
     says(&pause, &["is waiting (paused)"]);
-    says(&dev.run(&["runs", "get", &run]), &["paused", "by ann: lunch"]);
+    says(&dev.run(&["runs", "get", &run]), &["steered  paused by ann: lunch"]);
     says(&dev.run(&["runs", "why", &run]), &["it is paused by ann: lunch", "hint: let it go on"]);
     approve(&dev);
     says(&dev.run(&["runs", "list"]), &["waiting (paused)"]);
@@ -65,7 +65,7 @@ fn newer_code_is_checked_before_it_is_used_and_patched_where_it_blocks() {
 
     let fork = dev.run(&["runs", "fork", &run, "--version", "2"]).out.trim().to_owned();
     dev.until(&fork, "RUN_STATE_WAITING");
-    says(&dev.run(&["runs", "why", &fork]), &["it is blocked (mismatch)", "hint: when the code"]);
+    says(&dev.run(&["runs", "why", &fork]), &["it is blocked (mismatch)", "hint: when its code"]);
     let result = r#"{"order": 8, "dollars": 5}"#;
     let patch = ["runs", "patch", &fork, "--key", "look-up", "--result", result];
     let patch = dev.run(&[&patch[..], &["--reason", "looked up by hand"]].concat());
@@ -144,6 +144,6 @@ fn a_run_that_nobody_takes_says_so() {
     let run = dev.run(&[&["run", "alone"], &terms[..]].concat()).out.trim().to_owned();
     let why = dev.run(&["runs", "why", &run]);
     says(&why, &["no worker has ever asked for runs of pool `nowhere`", "hint: start a worker"]);
-    says(&dev.run(&["runs", "show", &run]), &["priority  5", "fails", "in 59 min"]);
+    says(&dev.run(&["runs", "show", &run]), &["priority  5", "deadline  in 59 min"]);
     assert_eq!(dev.json(&["runs", "why", &run])["code"], "no_worker");
 }

@@ -110,7 +110,7 @@ impl Leased {
         if self.check.is_some() {
             self.hang(key).await;
         }
-        self.standing.until(|state| !state.is_leaving() && !state.stale).await;
+        self.standing.until(|state| state.may_begin(Instant::now())).await;
         self.act(|activity| activity.executing += 1);
         let executing = Executing { leased: self, key: key.clone() };
         self.observer.before_step(self.run, key, self.epoch).await;
@@ -192,10 +192,11 @@ impl Leased {
         loop {
             self.standing.until(State::is_leaving).await;
             tokio::select! {
-                _ = activity.wait_for(|activity| activity.executing == 0) => return,
-                _ = self.standing.until(|state| state.abandoned) => return,
+                biased;
                 // The pause was taken back.
                 _ = self.standing.until(|state| !state.is_leaving()) => {}
+                _ = self.standing.until(|state| state.abandoned) => return,
+                _ = activity.wait_for(|activity| activity.executing == 0) => return,
             }
         }
     }

@@ -1,6 +1,8 @@
 //! People are asked.
 
-use tenure_sdk::{Answer, Approval, Context, Decision, EntryKind, QuestionKind, Stop, Worker, join};
+use tenure_sdk::{
+    Answer, Approval, Context, Decision, EntryKind, QuestionKind, Stop, Worker, join,
+};
 
 use super::*;
 use crate::worker::{Working, create};
@@ -8,19 +10,20 @@ use crate::worker::{Working, create};
 /// Two tool calls at the same time, each of which needs approval.
 async fn send_both(ctx: Context, log: Log) -> Result<Vec<String>, Stop> {
     let scopes = [("left", ctx.scope("left")?), ("right", ctx.scope("right")?)];
-    let send = async |(name, scope): &(&str, Context)| {
-        match scope.approve("send", &format!("to {name}")).await? {
-            Approval::Approved(to) => {
-                let step = scope.step("send").kind(EntryKind::Tool).input(&to);
-                step.run(|_| async {
-                    log.note(to.clone());
-                    Ok(to.clone())
-                })
-                .await
-            }
-            Approval::Rejected { reason, actor } => Ok(format!("{actor} says no: {reason}")),
-            Approval::Responded(value) => Ok(value.to_string()),
+    let send = async |(name, scope): &(&str, Context)| match scope
+        .approve("send", &format!("to {name}"))
+        .await?
+    {
+        Approval::Approved(to) => {
+            let step = scope.step("send").kind(EntryKind::Tool).input(&to);
+            step.run(|_| async {
+                log.note(to.clone());
+                Ok(to.clone())
+            })
+            .await
         }
+        Approval::Rejected { reason, actor } => Ok(format!("{actor} says no: {reason}")),
+        Approval::Responded(value) => Ok(value.to_string()),
     };
     join(scopes.iter().map(send)).await
 }
@@ -41,7 +44,7 @@ async fn parallel_calls_wait_for_their_own_approvals_and_each_runs_once() {
     assert_eq!(app.run(&run).await.waits_on, keys);
     answer(&app, &open[0], v1::Decision::Approve, None).await.unwrap();
     app.until(&run, |run| is_parked(run) && run.entries == 4).await;
-    first.lose(&app).await;
+    first.lose(&app, &run).await;
     answer(&app, &open[1], v1::Decision::Edit, Some("\"elsewhere\"")).await.unwrap();
     let second = Working::start(sending(&log)(Worker::new(app.client.clone())));
     let ended = app.ended(&run).await;
@@ -107,5 +110,24 @@ async fn when_nobody_answers_the_default_counts_or_the_wait_fails() {
     app.pass(Duration::from_hours(1)).await;
     assert_eq!(output(&app.ended(&with).await), r#""reject None true""#);
     assert_eq!(code(&app.ended(&without).await), "timed_out");
+    working.drain().await;
+}
+
+async fn choose(ctx: Context, (): ()) -> Result<Option<String>, Stop> {
+    let answer = ctx.interrupt("colour").choices(&["red", "green"]).ask().await?;
+    Ok(answer.value)
+}
+
+#[tokio::test]
+async fn a_choice_is_one_of_those_that_were_offered() {
+    let app = App::start().await;
+    let working = Working::start(Worker::new(app.client.clone()).handle("hello", choose));
+    let run = create(&app, "hello", "null").await;
+    let open = asked(&app, &run, 1).await.remove(0);
+    assert_eq!(open.question.clone().unwrap().title, "colour");
+    let other = answer(&app, &open, v1::Decision::Respond, Some("\"pink\"")).await;
+    assert_eq!(other.unwrap_err().code(), tonic::Code::InvalidArgument);
+    answer(&app, &open, v1::Decision::Respond, Some("\"red\"")).await.unwrap();
+    assert_eq!(output(&app.ended(&run).await), "\"red\"");
     working.drain().await;
 }

@@ -44,9 +44,7 @@ async fn buy(ctx: Context, shop: Shop, knows: Option<Reconciled<u32>>) -> Result
 
 fn buying(shop: &Shop, knows: Option<Reconciled<u32>>) -> impl FnOnce(Worker) -> Worker + use<> {
     let shop = shop.clone();
-    move |worker| {
-        worker.handle("hello", move |ctx, (): ()| buy(ctx, shop.clone(), knows.clone()))
-    }
+    move |worker| worker.handle("hello", move |ctx, (): ()| buy(ctx, shop.clone(), knows.clone()))
 }
 
 /// A run whose worker was lost after the charge and before its result.
@@ -55,7 +53,7 @@ async fn lost_in_between(app: &App, shop: &Shop) -> String {
     let run = create(app, "hello", "null").await;
     shop.charged.notified().await;
     assert_eq!(app.keys(&run).await, ["before", "charge"], "that it began is on record");
-    worker.lose(app).await;
+    worker.lose(app, &run).await;
     shop.hangs.store(false, Ordering::SeqCst);
     run
 }
@@ -120,7 +118,7 @@ async fn each_repetition_needs_a_decision_of_its_own() {
     let doubt = asked(&app, &run, 1).await.remove(0);
     answer(&app, &doubt, v1::Decision::Approve, None).await.unwrap();
     shop.charged.notified().await;
-    second.lose(&app).await;
+    second.lose(&app, &run).await;
     shop.hangs.store(false, Ordering::SeqCst);
     let third = Working::start(buying(&shop, None)(Worker::new(app.client.clone())));
     let doubt = asked(&app, &run, 1).await.remove(0);

@@ -105,7 +105,7 @@ async fn patch(app: &App, run: &str, key: &str, text: &str) {
         run: run.into(),
         key: key.into(),
         result: Some(v1::patch_run_request::Result::Payload(json(text))),
-        steering: steering("ann", "by hand"),
+        steering: Some(steering("ann", "by hand")),
     };
     app.client.runs().patch_run(request).await.unwrap();
 }

@@ -8,9 +8,10 @@ mod messages;
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
 use tenure_core::{
-    ArtifactId, Digest, LeaseId, RunId, RunState, TenantId, Timestamp, Transition, WorkerId, queue,
+    ArtifactId, Digest, LeaseId, Run, RunId, RunState, TenantId, Timestamp, Transition, WorkerId,
+    queue,
 };
-use tenure_store::{Locked, StoreError, Tx};
+use tenure_store::{Locked, RunFilter, StoreError, Tx};
 
 use super::Step;
 use super::contents::POOLS;
@@ -22,23 +23,49 @@ const MOST_RUNS: usize = 9;
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
     let Some(tenant) = step.pick(&tenants) else { return super::registry::act(step).await };
-    let (agents, runs) = (step.agents(tenant).await, step.runs(tenant).await);
+    let agents = step.agents(tenant).await;
     let Some(agent) = step.pick(&agents) else { return super::registry::act(step).await };
-    let alive = step.alive(tenant).await;
-    if alive.len() < 4 {
+    let runs = Runs::of(step, tenant).await;
+    if runs.alive.len() < 4 {
         return create::create(step, tenant, agent).await;
     }
-    match step.random.u32(..25) {
-        0..2 if alive.len() < MOST_RUNS => create::create(step, tenant, agent).await,
-        2..4 if alive.len() < MOST_RUNS => create::fork(step, tenant, agent, &alive).await,
+    if runs.running.is_empty() && step.random.bool() {
+        return lease(step, tenant).await;
+    }
+    let room = runs.alive.len() < MOST_RUNS;
+    match step.random.u32(..26) {
+        0..2 if room => create::create(step, tenant, agent).await,
+        2..4 if room => create::fork(step, tenant, agent, &runs.alive).await,
         0..7 => lease(step, tenant).await,
         7 => expire(step).await,
-        8 => put_artifact(step, tenant, &alive).await,
-        9 => conflict(step, tenant, &runs).await,
-        10..12 => interrupts::time_out(step).await,
-        12..14 => interrupts::resolve(step, tenant).await,
-        14..17 => messages::act(step).await,
-        _ => decide_some(step, tenant, &alive, &runs).await,
+        8..10 => put_artifact(step, tenant, &runs.alive).await,
+        10 => conflict(step, tenant, &runs.all).await,
+        11..13 => interrupts::time_out(step).await,
+        13..15 => interrupts::resolve(step, tenant).await,
+        15..18 => messages::act(step).await,
+        _ => decide_some(step, tenant, &runs).await,
+    }
+}
+
+/// The runs of a tenant, by how much can be done to them.
+struct Runs {
+    all: Vec<RunId>,
+    alive: Vec<RunId>,
+    running: Vec<RunId>,
+}
+
+impl Runs {
+    async fn of(step: &Step<'_>, tenant: TenantId) -> Self {
+        let page = step.store.list_runs(tenant, &RunFilter::default(), None, 999).await.unwrap();
+        let those = |which: fn(&RunState) -> bool| {
+            let chosen = page.iter().filter(|full| which(&full.run.state));
+            chosen.map(|full| full.run.id).collect()
+        };
+        Self {
+            all: those(|_| true),
+            alive: those(|state| !state.is_terminal()),
+            running: those(|state| matches!(state, RunState::Running { .. })),
+        }
     }
 }
 
@@ -61,11 +88,15 @@ async fn commit(step: &mut Step<'_>, mut tx: Box<dyn Tx>, transitions: &[Transit
     step.note("commit", (), true);
 }
 
-/// What is dropped is rolled back in the background: on several connections, the next transaction
-/// may still find its runs locked, and all else that it holds.
-async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>, mut runs: Vec<(TenantId, RunId)>) {
+async fn roll_back(step: &mut Step<'_>, tx: Box<dyn Tx>, runs: Vec<(TenantId, RunId)>) {
     drop(tx);
     step.note("drop", (), true);
+    until_free(step, runs).await;
+}
+
+/// What is dropped is rolled back in the background: on several connections, the next transaction
+/// may still find its runs locked, and all else that it holds.
+async fn until_free(step: &Step<'_>, mut runs: Vec<(TenantId, RunId)>) {
     for tenant in step.tenants().await {
         runs.extend(step.runs(tenant).await.into_iter().map(|run| (tenant, run)));
     }
@@ -85,7 +116,7 @@ async fn is_busy(step: &Step<'_>, runs: &[(TenantId, RunId)]) -> bool {
 async fn lease(step: &mut Step<'_>, tenant: TenantId) {
     let pools = POOLS.into_iter().filter(|_| step.random.u32(..4) > 0);
     let places: Vec<_> = pools.map(|pool| (tenant, name(pool))).collect();
-    let limit = step.random.usize(..6);
+    let limit = step.random.usize(..9);
     let mut tx = step.store.begin().await.unwrap();
     tx.note_polls(&places).await.unwrap();
     step.note("note_polls", (), !places.is_empty());
@@ -116,10 +147,13 @@ async fn expire(step: &mut Step<'_>) {
     step.note("lock_expired", (now, &runs), !runs.is_empty());
     let ended: Vec<_> = runs.iter().map(|run| run.expire(now).expect("an expired run")).collect();
     step.note("expire", ended.len(), !ended.is_empty());
-    let late = |ended: &&Transition| matches!(&ended.run.state, RunState::Failed { failure, .. } if failure.code == "deadline");
-    let late = ended.iter().filter(late).count();
+    let late = ended.iter().filter(|ended| is_late(&ended.run)).count();
     step.note("deadline", late, late > 0);
     finish(step, tx, &ended).await;
+}
+
+fn is_late(run: &Run) -> bool {
+    matches!(&run.state, RunState::Failed { failure, .. } if failure.code == "deadline")
 }
 
 async fn put_artifact(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
@@ -153,13 +187,19 @@ async fn conflict(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
     let error = tx.save(&[cancel]).await.unwrap_err();
     step.note("conflict", (), matches!(error, StoreError::Conflict(_)));
     assert!(tx.commit().await.is_err());
+    until_free(step, Vec::new()).await;
 }
 
 /// Several commands on several runs in one transaction, as the ledger does.
-async fn decide_some(step: &mut Step<'_>, tenant: TenantId, alive: &[RunId], runs: &[RunId]) {
-    let mut asked: Vec<_> = runs.iter().map(|run| (tenant, *run)).collect();
-    // Seldom those that have ended: most commands only refuse them.
-    asked.retain(|(_, run)| step.random.u32(..if alive.contains(run) { 2 } else { 16 }) == 0);
+async fn decide_some(step: &mut Step<'_>, tenant: TenantId, runs: &Runs) {
+    let mut asked: Vec<_> = runs.all.iter().map(|run| (tenant, *run)).collect();
+    // Seldom those that have ended: most commands only refuse them. Most can be done while running.
+    asked.retain(|(_, run)| match step.random.u32(..16) {
+        0 => true,
+        1..7 => runs.alive.contains(run),
+        7..13 => runs.running.contains(run),
+        _ => false,
+    });
     if step.random.u32(..5) == 0 {
         asked.push((tenant, RunId::new(step.id())));
     }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
 use tenure_core::queue::Ready;
 use tenure_core::run::InboxItem;
-use tenure_core::{Entry, Interrupt, RunId, TenantId, Timestamp};
+use tenure_core::{AgentId, Entry, Interrupt, RunId, TenantId, Timestamp};
 use tenure_store::{FullRun, InterruptFilter, RunFilter, Store};
 
 use crate::world::name;
@@ -16,6 +16,7 @@ pub(super) const POOLS: [&str; 2] = ["default", "gpu"];
 pub(super) const KEYS: [&str; 2] = ["k", "é"];
 
 /// Everything that a store holds, by table.
+#[derive(Clone)]
 pub(super) struct Contents {
     tenants: Vec<Tenant>,
     agents: Vec<Agent>,
@@ -26,7 +27,6 @@ pub(super) struct Contents {
     turns: Vec<Option<RunId>>,
     polls: Vec<Option<Timestamp>>,
     running: Vec<u64>,
-    ahead: Vec<u64>,
     journal: Vec<Entry>,
     inbox: Vec<InboxItem>,
     interrupts: Vec<Interrupt>,
@@ -44,7 +44,6 @@ impl Contents {
         assert_eq!(self.turns, model.turns, "{what}");
         assert_eq!(self.polls, model.polls, "{what}");
         assert_eq!(self.running, model.running, "{what}");
-        assert_eq!(self.ahead, model.ahead, "{what}");
         assert_eq!(self.journal, model.journal, "{what}");
         assert_eq!(self.inbox, model.inbox, "{what}");
         assert_eq!(self.interrupts, model.interrupts, "{what}");
@@ -52,8 +51,15 @@ impl Contents {
     }
 }
 
-/// What is known of a store: the revision of each run when its records were read.
-pub(super) type Seen = HashMap<(TenantId, RunId), u64>;
+/// What was read of a store before, and need not be read again until it changes.
+#[derive(Clone, Default)]
+pub(super) struct Seen {
+    /// The revision of each run when its records were read.
+    runs: HashMap<(TenantId, RunId), u64>,
+    /// How often an agent was looked at: its versions and aliases, which seldom change, are read
+    /// now and then.
+    agents: HashMap<AgentId, u32>,
+}
 
 /// What the store holds, but for the records of runs that have not changed since they were seen.
 pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
@@ -67,14 +73,13 @@ pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
         turns: Vec::new(),
         polls: Vec::new(),
         running: Vec::new(),
-        ahead: Vec::new(),
         journal: Vec::new(),
         inbox: Vec::new(),
         interrupts: Vec::new(),
         artifacts: Vec::new(),
     };
     for tenant in contents.tenants.iter().map(|tenant| tenant.id).collect::<Vec<_>>() {
-        contents.add_agents(store, tenant).await;
+        contents.add_agents(store, tenant, seen).await;
         contents.add_runs(store, tenant, seen).await;
         contents.add_interrupts(store, tenant).await;
         contents.add_queue(store, tenant).await;
@@ -83,10 +88,15 @@ pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
 }
 
 impl Contents {
-    async fn add_agents(&mut self, store: &dyn Store, tenant: TenantId) {
+    async fn add_agents(&mut self, store: &dyn Store, tenant: TenantId, seen: &mut Seen) {
         for agent in store.list_agents(tenant, None, 999).await.unwrap() {
-            self.versions.extend(store.list_versions(tenant, agent.id, None, 999).await.unwrap());
-            self.aliases.extend(store.list_aliases(tenant, agent.id).await.unwrap());
+            let looks = seen.agents.entry(agent.id).or_default();
+            *looks += 1;
+            if *looks % 16 == 1 {
+                let versions = store.list_versions(tenant, agent.id, None, 999).await.unwrap();
+                self.versions.extend(versions);
+                self.aliases.extend(store.list_aliases(tenant, agent.id).await.unwrap());
+            }
             self.agents.push(agent);
         }
     }
@@ -94,12 +104,8 @@ impl Contents {
     async fn add_runs(&mut self, store: &dyn Store, tenant: TenantId, seen: &mut Seen) {
         for run in store.list_runs(tenant, &RunFilter::default(), None, 999).await.unwrap() {
             let (id, revision) = (run.run.id, run.run.revision);
-            // Most have ended, and those have no place.
-            if run.run.ready_at().is_some() {
-                self.ahead.push(store.count_ahead(tenant, id, 3).await.unwrap());
-            }
             self.runs.push(run);
-            if seen.insert((tenant, id), revision) != Some(revision) {
+            if seen.runs.insert((tenant, id), revision) != Some(revision) {
                 self.add_records(store, tenant, id).await;
             }
         }

@@ -13,7 +13,7 @@ use crate::world::name;
 pub(super) async fn act(step: &mut Step<'_>) {
     let tenants = step.tenants().await;
     let Some(tenant) = step.pick(&tenants) else { return };
-    match step.random.u32(..6) {
+    match step.random.u32(..8) {
         0 => read_tenants(step).await,
         1 => read_agents(step, tenant).await,
         2 => list_runs(step, tenant).await,
@@ -55,10 +55,11 @@ async fn read_agents(step: &mut Step<'_>, tenant: TenantId) {
     let text = some_name(step);
     let found = store.find_agent(tenant, &name(text)).await.unwrap();
     step.note("find_agent", &found, found.is_some());
-    let limit = step.random.usize(..3);
-    let page = store.list_agents(tenant, Some(&name(text)), limit).await.unwrap();
+    let limit = step.random.usize(..4);
+    let after = step.random.bool().then(|| name(text));
+    let page = store.list_agents(tenant, after.as_ref(), limit).await.unwrap();
     step.note("list_agents", &page, !page.is_empty());
-    let digest = Digest::of(format!("{{\"n\": {}}}", step.random.u32(..4)));
+    let digest = Digest::of(format!("{{\"n\": {}}}", step.random.u32(..2)));
     let found = store.find_spec(tenant, &digest).await.unwrap();
     step.note("find_spec", &found, found.is_some());
 
@@ -117,15 +118,17 @@ async fn list_interrupts(step: &mut Step<'_>, tenant: TenantId) {
     step.note("find_interrupt", &found, found.is_some());
 }
 
-async fn read_queue(step: &mut Step<'_>, tenant: TenantId, run: RunId) {
+async fn read_queue(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
     let store = step.store;
     let agents = step.agents(tenant).await;
     let of = (tenant, step.pick(&agents).filter(|_| step.random.bool()));
     let running = store.count_running(of).await.unwrap();
     step.note("count_running", running, running > 0);
     let limit = step.random.usize(..3);
-    let ahead = store.count_ahead(tenant, run, limit).await.unwrap();
-    step.note("count_ahead", ahead, ahead > 0);
+    for run in runs {
+        let ahead = store.count_ahead(tenant, *run, limit).await.unwrap();
+        step.note("count_ahead", ahead, ahead > 0);
+    }
     let polled_at = store.polled_at(tenant, &name("default")).await.unwrap();
     step.note("polled_at", polled_at, polled_at.is_some());
     let turn = store.find_turn(tenant, step.pick(&KEYS).unwrap()).await.unwrap();
@@ -138,7 +141,7 @@ async fn read_run(step: &mut Step<'_>, tenant: TenantId) {
     let Some(run) = step.pick(if alive.is_empty() { &runs } else { &alive }) else { return };
     let found = store.find_run(tenant, run).await.unwrap();
     step.note("find_run", &found, found.is_some());
-    read_queue(step, tenant, run).await;
+    read_queue(step, tenant, &alive).await;
     let (after, limit) = (step.random.u64(..3), step.random.usize(..4));
     let bytes = step.random.usize(..40);
     let page = store.read_journal(tenant, run, after, limit, bytes).await.unwrap();
@@ -147,6 +150,7 @@ async fn read_run(step: &mut Step<'_>, tenant: TenantId) {
     step.note("read_inbox", &page, !page.is_empty());
     let rows = store.list_artifacts(tenant, run).await.unwrap();
     step.note("list_artifacts", &rows, !rows.is_empty());
-    let found = store.find_artifact(tenant, run, "report-1").await.unwrap();
+    let name = step.pick(&rows).map_or("report-9".to_owned(), |row| row.artifact.name);
+    let found = store.find_artifact(tenant, run, &name).await.unwrap();
     step.note("find_artifact", &found, found.is_some());
 }

@@ -46,7 +46,7 @@ async fn insert_agent(step: &mut Step<'_>, tenant: TenantId) {
 
 async fn publish(step: &mut Step<'_>, tenant: TenantId) {
     let text = step.pick(&NAMES).unwrap();
-    let spec = format!("{{\"n\": {}}}", step.random.u32(..4));
+    let spec = format!("{{\"n\": {}}}", step.random.u32(..2));
     let mut tx = step.store.begin().await.unwrap();
     let locked = tx.lock_agent(tenant, &name(text)).await.unwrap();
     step.note("lock_agent", &locked, locked.is_some());

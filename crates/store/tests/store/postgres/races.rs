@@ -108,6 +108,25 @@ async fn a_cap_is_set_while_runs_are_being_claimed() {
     .await;
 }
 
+/// A run that is on its way into the queue when the cap is set counts as well.
+#[tokio::test]
+async fn a_cap_holds_for_a_run_that_has_just_come() {
+    database(async |url| {
+        let mut race = Race::on(&url).await;
+        let created = race.world.new_run("default", START);
+        let of = (created.run.tenant, Some(created.run.agent));
+        let (mut first, mut second) = (begin(&race.world).await, begin(&race.world).await);
+        first.save(std::slice::from_ref(&created)).await.unwrap();
+        assert!(second.set_cap(of, Some(1)).await.unwrap());
+        second.commit().await.unwrap();
+        first.commit().await.unwrap();
+        let mut tx = begin(&race.world).await;
+        let found = tx.find_ready(&[(of.0, name("default"))], 9).await.unwrap();
+        assert_eq!((found[0].run, found[0].lane), (created.run.id, of.1));
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_turn_is_taken_by_one_of_two() {
     database(async |url| {

@@ -1,6 +1,8 @@
 //! What the client has asked for, and what of it was acknowledged.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+
+use crate::program::Answer;
 
 /// The client's ledger.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +13,12 @@ pub(crate) struct Ledger {
     pub(crate) acknowledged: Vec<String>,
     /// By run, how many of its signals were acknowledged, in their order.
     pub(crate) signals: HashMap<String, usize>,
+    /// What became of the answers that people gave.
+    pub(crate) replies: Vec<Reply>,
+    /// Runs that it has cancelled.
+    pub(crate) cancelled: BTreeSet<String>,
+    /// How many it has paused.
+    pub(crate) paused: usize,
     /// Requests whose outcome was unknown, and which were sent again.
     pub(crate) unknown: usize,
     /// Requests that were sent again although they were answered.
@@ -21,6 +29,28 @@ pub(crate) struct Ledger {
     pub(crate) gaps: Vec<String>,
     /// What must not have happened.
     pub(crate) problems: Vec<String>,
+}
+
+/// What became of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Reply {
+    /// The run that asks.
+    pub(crate) run: String,
+    /// The question.
+    pub(crate) key: String,
+    pub(crate) answer: Answer,
+    pub(crate) outcome: Outcome,
+}
+
+/// How an answer is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// It counts.
+    Taken,
+    /// Another one does.
+    Conflict,
+    /// Time was up, or the run has ended.
+    Late,
 }
 
 impl Ledger {

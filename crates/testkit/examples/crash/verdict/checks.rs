@@ -1,7 +1,6 @@
-//! The checks.
+//! The checks of runs as a whole, of what was seen of them, and of the test itself.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tenure_sdk::v1;
 
@@ -10,28 +9,17 @@ use crate::evidence::{Evidence, Found};
 use crate::executions::Findings;
 use crate::fault::{Party, What};
 use crate::log::Event;
-use crate::program::{self, Part, Place, SIGNAL};
-
-/// Whether this is the entry of a step, so of something that a worker executed.
-pub(super) fn is_step(entry: &v1::Entry) -> bool {
-    let kind = entry.record.as_ref().map(v1::Record::kind);
-    kind == Some(v1::EntryKind::Step)
-}
-
-/// Whether this entry took a signal.
-fn is_signal(entry: &v1::Entry) -> bool {
-    let key = Found::key(entry);
-    let name = key.rsplit_once('/').map_or(key, |(_, name)| name);
-    let name = name.split_once('#').map_or(name, |(name, _)| name);
-    name.strip_prefix("signal:") == Some(SIGNAL)
-}
+use crate::program::{End, ON_PURPOSE};
+use crate::world::Onces;
 
 pub(super) fn created(evidence: &Evidence) -> Check {
     let Evidence { ledger, found, listed, .. } = evidence;
     let mut violations = ledger.problems.clone();
-    let ids: BTreeSet<&str> = found.iter().map(|found| found.run.id.as_str()).collect();
-    if ids.len() != ledger.created || listed.len() != ledger.created {
-        let (different, there) = (ids.len(), listed.len());
+    let asked = found.iter().filter(|found| !found.is_called());
+    let ids: BTreeSet<&str> = asked.map(|found| found.run.id.as_str()).collect();
+    let there = listed.iter().filter(|run| run.parent.is_empty()).count();
+    if ids.len() != ledger.created || there != ledger.created {
+        let different = ids.len();
         violations.push(format!("{different} different runs acknowledged, {there} there"));
     }
     Check::new(
@@ -49,16 +37,39 @@ pub(super) fn created(evidence: &Evidence) -> Check {
 }
 
 pub(super) fn ended(evidence: &Evidence) -> Check {
-    let succeeded = |run: &v1::Run| run.state() == v1::RunState::Succeeded;
-    let describe = |run: &v1::Run| {
+    let cancelled: BTreeSet<&str> = evidence
+        .found
+        .iter()
+        .filter(|found| found.run.state() == v1::RunState::Cancelled)
+        .map(|found| &*found.run.id)
+        .collect();
+    let well = |found: &&Found| match found.run.state() {
+        v1::RunState::Succeeded => found.program().end == End::Succeeds,
+        v1::RunState::Failed => {
+            let code = found.run.failure.as_ref().map(|failure| &*failure.code);
+            found.program().end == End::Fails && code == Some(ON_PURPOSE)
+        }
+        v1::RunState::Cancelled => {
+            let run = &found.run;
+            evidence.ledger.cancelled.contains(&run.id) || cancelled.contains(&*run.parent)
+        }
+        _ => false,
+    };
+    let describe = |Found { run, .. }: &Found| {
         format!("{} is {:?} after {} leases: {:?}", run.id, run.state(), run.attempts, run.failure)
     };
-    let runs = || evidence.found.iter().map(|found| &found.run);
-    let mut violations: Vec<String> = runs().filter(|run| !succeeded(run)).map(describe).collect();
+    let bad = evidence.found.iter().filter(|found| !well(found));
+    let mut violations: Vec<String> = bad.map(describe).collect();
+    let (all, called) =
+        (evidence.found.len(), evidence.found.iter().filter(|found| found.is_called()).count());
+    let good = all - violations.len();
     let open = evidence.listed.iter().filter(|run| run.ended_at.is_none());
     violations.extend(open.map(|run| format!("{} is left without an end", run.id)));
-    let (all, good) = (evidence.found.len(), runs().filter(|run| succeeded(run)).count());
-    Check::new("every acknowledged run succeeded", format!("{good} of {all}"), violations)
+    Check::new(
+        "every run ended as it was to",
+        format!("{good} of {all}, {called} of them called by others"),
+        violations,
+    )
 }
 
 pub(super) fn gapless(evidence: &Evidence) -> Check {
@@ -84,101 +95,6 @@ pub(super) fn gapless(evidence: &Evidence) -> Check {
         format!("{entries} entries in {} journals", evidence.found.len()),
         violations,
     )
-}
-
-pub(super) fn once(evidence: &Evidence, findings: &Findings) -> Check {
-    let mut violations = findings.unproduced.clone();
-    for found in &evidence.found {
-        let program = found.program();
-        let places = program::places(&program);
-        let mut expected: Vec<&str> = places.iter().map(|place| place.key.as_str()).collect();
-        let mut keys: Vec<&str> = found.journal.iter().map(Found::key).collect();
-        expected.sort_unstable();
-        keys.sort_unstable();
-        if keys != expected {
-            violations.push(format!("{}: {keys:?} instead of {expected:?}", found.run.id));
-        }
-    }
-    Check::new(
-        "each part is recorded once, and each step with a result that an execution of it gave",
-        format!("{} executions", findings.total),
-        violations,
-    )
-}
-
-pub(super) fn outputs(evidence: &Evidence) -> Check {
-    let wrong = |found: &&Found| {
-        let output = found.run.output.as_ref();
-        let output = output.and_then(|output| serde_json::from_slice::<u64>(&output.data).ok());
-        let gave = found.journal.iter().filter(|entry| is_step(entry) || is_signal(entry));
-        output != Some(program::output(gave.filter_map(Found::value)))
-    };
-    let violations: Vec<String> =
-        evidence.found.iter().filter(wrong).map(|found| found.run.id.clone()).collect();
-    let all = evidence.found.len();
-    let right = all - violations.len();
-    Check::new(
-        "every output is made of the recorded results",
-        format!("{right} of {all}"),
-        violations,
-    )
-}
-
-pub(super) fn signals(evidence: &Evidence) -> Check {
-    let mut violations = Vec::new();
-    let mut acknowledged = 0;
-    for found in &evidence.found {
-        let sent = evidence.ledger.signals.get(&found.run.id).copied().unwrap_or_default();
-        acknowledged += sent;
-        let expected: Vec<Option<u64>> =
-            (0..sent).map(|number| Some(program::brought(found.input(), number))).collect();
-        let taken = found.journal.iter().filter(|entry| is_signal(entry));
-        let taken: Vec<Option<u64>> = taken.map(Found::value).collect();
-        if taken != expected {
-            let id = &found.run.id;
-            violations.push(format!("{id} was sent {expected:?} and has taken {taken:?}"));
-        }
-    }
-    Check::new(
-        "every acknowledged signal was taken once, in order",
-        format!("{acknowledged} signals"),
-        violations,
-    )
-}
-
-pub(super) fn sleeps(evidence: &Evidence) -> Check {
-    let mut violations = Vec::new();
-    let mut slept = 0;
-    for found in &evidence.found {
-        let program = found.program();
-        let entries = found.by_key();
-        for pair in program::places(&program).windows(2) {
-            let [Place { key, part: Part::Sleep(length) }, next] = pair else { continue };
-            let (Some(began), Some(over)) = (entries.get(&**key), entries.get(&*next.key)) else {
-                continue;
-            };
-            slept += 1;
-            let rest = rest(began, over);
-            if rest.is_none_or(|rest| rest < *length) {
-                let id = &found.run.id;
-                violations.push(format!("{id}: {key} of {length:?} was over after {rest:?}"));
-            }
-        }
-    }
-    Check::new(
-        "no sleep ended early by the database's clock",
-        format!("{slept} sleeps"),
-        violations,
-    )
-}
-
-/// From one entry to the other; none if the second is the earlier one.
-fn rest(began: &v1::Entry, over: &v1::Entry) -> Option<Duration> {
-    let micros = |entry: &v1::Entry| {
-        let at = entry.at.as_ref()?;
-        Some(at.seconds * 1_000_000 + i64::from(at.nanos) / 1_000)
-    };
-    u64::try_from(micros(over)? - micros(began)?).ok().map(Duration::from_micros)
 }
 
 pub(super) fn unchanged(evidence: &Evidence) -> Check {
@@ -215,6 +131,17 @@ pub(super) fn repeated(findings: &Findings) -> Check {
             findings.total
         ),
         findings.unexplained.clone(),
+    )
+}
+
+pub(super) fn doubted(onces: &Onces) -> Check {
+    Check::new(
+        "what must not happen twice happened once, and was executed again only after a decision",
+        format!(
+            "{} steps; {} doubts, {} decided to do it again",
+            onces.steps, onces.doubts, onces.again
+        ),
+        onces.violations.clone(),
     )
 }
 

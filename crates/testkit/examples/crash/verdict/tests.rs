@@ -1,25 +1,35 @@
 //! Evidence that is right, and every way to spoil it.
 
+mod others;
+mod right;
+
 use std::time::Duration;
 
 use tenure_sdk::v1;
 
 use super::*;
-use crate::fault::{Fault, worker_name};
 use crate::log::{Event, Execution, Line};
-use crate::program::{self, Part};
+use crate::program;
+use right::{json, right, set_time};
 
 const KINDS: [(What, Party); 1] = [(What::Killed, Party::Worker)];
 
 /// What must hold, in the words of the check that finds it otherwise.
 const CREATED: &str = "every request made one run";
-const ENDED: &str = "every acknowledged run succeeded";
+const ENDED: &str = "every run ended as it was to";
 const GAPLESS: &str = "every journal has each seq once, and its epochs never fall";
 const ONCE: &str =
     "each part is recorded once, and each step with a result that an execution of it gave";
 const OUTPUTS: &str = "every output is made of the recorded results";
 const SIGNALS: &str = "every acknowledged signal was taken once, in order";
 const SLEEPS: &str = "no sleep ended early by the database's clock";
+const ANSWERS: &str = "every answer that was taken is the one that the run's code was told";
+const CLOSED: &str = "no question is left open";
+const PAUSES: &str = "nothing of a paused run began before it was resumed";
+const CALLS: &str = "each call made one run, and its end is what the caller was told";
+const CANCELS: &str = "what was cancelled ended, and what it had called did not outlive it";
+const DOUBTED: &str =
+    "what must not happen twice happened once, and was executed again only after a decision";
 const UNCHANGED: &str = "no recorded entry and no end changed";
 const WATCHED: &str =
     "every watch showed each entry once, in order, and all of them before the end";
@@ -30,115 +40,9 @@ const CALM: &str = "runs got on in every calm between the faults";
 
 /// The checks that find something.
 fn found(evidence: &Evidence) -> Vec<&'static str> {
-    let checks = judge(evidence, &findings(evidence), &KINDS);
+    let checks = judge(evidence, &findings(evidence), &onces(evidence), &KINDS);
     let bad = checks.into_iter().filter(|check| !check.violations.is_empty());
     bad.map(|check| check.what).collect()
-}
-
-/// One run that slept, took two signals and worked in branches, whose first worker was killed in
-/// its first step, and which went on in a calm.
-fn right() -> Evidence {
-    let input = (0..1_000).find(|input| is_rich(&program::of(*input))).unwrap();
-    let mut evidence = Evidence::default();
-    let journal = journal(input);
-    let values = journal.iter().filter(|entry| !Found::key(entry).contains("sleep"));
-    let output = program::output(values.filter_map(Found::value));
-    let mut run = v1::Run {
-        id: "run".into(),
-        state: v1::RunState::Succeeded.into(),
-        input: Some(json(&input.to_string())),
-        output: Some(json(&output.to_string())),
-        entries: journal.len() as u64,
-        ..v1::Run::default()
-    };
-    run.ended_at.get_or_insert_default();
-    evidence.log = log(&journal);
-    evidence.ledger.created = 1;
-    evidence.ledger.acknowledged = vec!["run".into()];
-    evidence.ledger.signals = [("run".into(), program::signals(&program::of(input)))].into();
-    evidence.listed = vec![run.clone()];
-    evidence.seen.see_run(&run);
-    for entry in &journal {
-        evidence.seen.see("run", entry);
-    }
-    evidence.found = vec![Found { run, journal }];
-    evidence
-}
-
-fn is_rich(parts: &[Part]) -> bool {
-    let has = |wanted: fn(&Part) -> bool| parts.iter().any(wanted);
-    has(|part| matches!(part, Part::Sleep(_)))
-        && has(|part| matches!(part, Part::Branches(_)))
-        && program::signals(parts) == 2
-}
-
-fn json(text: &str) -> v1::Payload {
-    v1::Payload { data: text.to_owned().into(), ..v1::Payload::default() }
-}
-
-/// The first entry of the second lease, whose epoch is 3, and the others too.
-fn journal(input: u64) -> Vec<v1::Entry> {
-    let (parts, mut signals, mut now) = (program::of(input), 0, Duration::from_secs(100));
-    let mut journal = Vec::new();
-    for (seq, place) in (1..).zip(program::places(&parts)) {
-        let (kind, value) = match place.part {
-            Part::Sleep(length) => (v1::EntryKind::Wait, length.as_secs_f64().to_string()),
-            Part::Signal => {
-                signals += 1;
-                (v1::EntryKind::Wait, program::brought(input, signals - 1).to_string())
-            }
-            _ => (v1::EntryKind::Step, (seq * 1_000).to_string()),
-        };
-        let record = v1::Record {
-            key: place.key,
-            kind: kind.into(),
-            status: Some(v1::record::Status::Succeeded(json(&value))),
-            ..v1::Record::default()
-        };
-        let mut entry = v1::Entry { seq, epoch: 3, record: Some(record), ..v1::Entry::default() };
-        set_time(&mut entry, now);
-        journal.push(entry);
-        if let Part::Sleep(length) = place.part {
-            now += *length;
-        }
-    }
-    journal
-}
-
-fn set_time(entry: &mut v1::Entry, at: Duration) {
-    let time = entry.at.get_or_insert_default();
-    time.seconds = i64::try_from(at.as_secs()).unwrap();
-    time.nanos = i32::try_from(at.subsec_nanos()).unwrap();
-}
-
-fn log(journal: &[v1::Entry]) -> Vec<Line> {
-    let (what, whom, length) = (What::Killed, Party::Worker, Duration::ZERO);
-    let mut events = vec![
-        Event::Started(Execution { epoch: 1, value: 7, ..execution(&journal[0], 0) }),
-        Event::FaultBegins(0, Fault { what, whom, place: 0, length }),
-        Event::FaultEnds(0),
-        Event::CalmBegins,
-    ];
-    for entry in journal.iter().filter(|entry| checks::is_step(entry)) {
-        let execution = execution(entry, 1);
-        events.extend([
-            Event::Started(execution.clone()),
-            Event::Ended(execution.clone()),
-            Event::Recorded(execution),
-        ]);
-    }
-    events.push(Event::CalmEnds);
-    events.into_iter().map(|event| Line { at: 0, event }).collect()
-}
-
-fn execution(entry: &v1::Entry, place: usize) -> Execution {
-    Execution {
-        worker: worker_name(place, 1),
-        run: "run".into(),
-        key: Found::key(entry).into(),
-        epoch: entry.epoch,
-        value: Found::value(entry).unwrap(),
-    }
 }
 
 /// Asserts that the check, and no other that is not named, finds what this does to the evidence.
@@ -201,7 +105,7 @@ fn entries_that_no_execution_gave_are_found() {
     // Another value: as if a worker had written that was frozen and is fenced off.
     finds(&[ONCE, OUTPUTS], |evidence| set_value(entry(evidence, "step"), 7));
     finds(&[ONCE], |evidence| entries(evidence).last_mut().unwrap().epoch = 4);
-    finds(&[ONCE], |evidence| {
+    finds(&[ONCE, OUTPUTS], |evidence| {
         entry(evidence, "sleep").record.as_mut().unwrap().key = "another".into();
     });
 }
@@ -219,7 +123,7 @@ fn signals_that_are_lost_doubled_or_swapped_are_found() {
     finds(&[OUTPUTS, SIGNALS], |evidence| set_value(entry(evidence, "signal"), 1));
     finds(&[SIGNALS], |evidence| {
         let input = evidence.found[0].input();
-        let taken = entries(evidence).iter_mut().filter(|entry| !checks::is_step(entry));
+        let taken = entries(evidence).iter_mut().filter(|entry| !results::is_step(entry));
         let taken = taken.filter(|entry| Found::key(entry).contains("signal"));
         for (number, entry) in taken.enumerate() {
             set_value(entry, program::brought(input, 1 - number));
@@ -237,6 +141,25 @@ fn a_sleep_that_ends_early_is_found() {
     finds(&[SLEEPS], |evidence| later(evidence, Duration::from_micros(1)));
     // Over before it began.
     finds(&[SLEEPS], |evidence| later(evidence, Duration::from_hours(1)));
+}
+
+/// The run with this id.
+fn run<'a>(evidence: &'a mut Evidence, id: &str) -> &'a mut Found {
+    evidence.found.iter_mut().find(|found| found.run.id == id).unwrap()
+}
+
+#[test]
+fn steps_that_happened_twice_are_found() {
+    finds(&[DOUBTED], |evidence| {
+        evidence.world.retain(|line| !matches!(line.event, Event::Doubted(_)));
+    });
+    finds(&[DOUBTED], |evidence| evidence.world.push(evidence.world[3].clone()));
+    finds(&[OUTPUTS, DOUBTED], |evidence| {
+        let mut entries = run(evidence, "once").journal.iter_mut();
+        let of =
+            |entry: &&mut v1::Entry| program::is_once(Found::key(entry)) && !Found::opens(entry);
+        set_value(entries.find(of).unwrap(), 1);
+    });
 }
 
 #[test]
@@ -282,7 +205,8 @@ fn executions_that_no_fault_explains_are_found() {
     });
     // A step that is recorded is executed once more.
     finds(&[REPEATED], |evidence| {
-        let again = Execution { epoch: 9, ..execution(&evidence.found[0].journal[0], 2) };
+        let Event::Started(first) = evidence.log[0].event.clone() else { panic!() };
+        let again = Execution { epoch: 9, ..first };
         evidence.log.push(Line { at: 0, event: Event::Started(again) });
     });
 }

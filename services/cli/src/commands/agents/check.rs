@@ -102,8 +102,9 @@ fn table(checked: &[Checked]) -> Table {
 fn summary(checked: &[Checked], agent: &Name, version: &Name) -> String {
     let count =
         |which: fn(&Verdict) -> bool| checked.iter().filter(|one| which(&one.verdict)).count();
+    let agree = count(Verdict::agrees);
     let parts = [
-        (count(Verdict::agrees), "agree"),
+        (agree, if agree == 1 { "agrees" } else { "agree" }),
         (count(|verdict| matches!(verdict, Verdict::Disagrees(_))), "would block"),
         (count(|verdict| matches!(verdict, Verdict::Unknown(_))), "could not be checked"),
     ];
@@ -136,7 +137,7 @@ mod tests {
         ];
         insta::assert_snapshot!(
             summary(&all, &agent, &version),
-            @"3 parked runs of digest, replayed on version 4: 1 agree, 1 would block, 1 could not be checked"
+            @"3 parked runs of digest, replayed on version 4: 1 agrees, 1 would block, 1 could not be checked"
         );
     }
 }

@@ -2,7 +2,7 @@ use serde_json::Value;
 use tenure_core::{Payload, Timestamp};
 use tenure_sdk::v1;
 
-use super::{answered, state, title, word};
+use super::{state, title, word};
 use crate::problem::Problem;
 use crate::session::Session;
 use crate::ui::table::Table;
@@ -36,7 +36,9 @@ fn properties(interrupt: &v1::Interrupt, now: Timestamp) -> Table {
     let mut table = Table::properties();
     table.property("interrupt", &interrupt.id);
     table.property("question", title(interrupt));
-    table.property("state", state(interrupt, now));
+    if interrupt.state() != v1::InterruptState::Open {
+        table.property("state", state(interrupt, now));
+    }
     table.property("kind", kind(question.kind()));
     table.property("for", &question.assignee);
     table.property("agent", &interrupt.agent);
@@ -44,13 +46,11 @@ fn properties(interrupt: &v1::Interrupt, now: Timestamp) -> Table {
     table.property("key", &interrupt.key);
     table.property("opened", ago(interrupt.opened_at.as_ref()));
     if interrupt.state() == v1::InterruptState::Open {
-        table.property("time", deadline(interrupt, &question, now));
+        table.property("due", deadline(interrupt, &question, now));
         table.property("allowed", allowed(&question));
     }
-    if let Some(answer) = &interrupt.answer {
-        table.property("answer", answered(answer));
-        table.property("reason", &answer.reason);
-    }
+    let reason = interrupt.answer.as_ref().map(|answer| answer.reason.clone());
+    table.property("reason", reason.unwrap_or_default());
     table
         .property("ended", interrupt.ended_at.as_ref().map(|at| ago(Some(at))).unwrap_or_default());
     table
@@ -67,13 +67,13 @@ fn kind(kind: v1::QuestionKind) -> &'static str {
 
 /// How long there is time, and what happens then.
 fn deadline(interrupt: &v1::Interrupt, question: &v1::Question, now: Timestamp) -> String {
-    let Some(due_at) = &interrupt.due_at else { return "for ever".into() };
-    let left = time::moment(Some(due_at)).since(now);
+    let Some(due_at) = &interrupt.due_at else { return "never".into() };
+    let when = time::when(time::moment(Some(due_at)), now);
     let then = match question.default_decision() {
         v1::Decision::Unspecified => "the wait fails (timed_out)".into(),
         default => format!("it counts as `{}`", word(default)),
     };
-    format!("{} left, then {then}", time::took(left))
+    format!("{when}, then {then}")
 }
 
 fn allowed(question: &v1::Question) -> String {
@@ -172,14 +172,13 @@ mod tests {
         insta::assert_snapshot!(properties(&asked(), now).render(Paint::plain()), @r"
         interrupt  int_1
         question   Refund $120 to Ann?
-        state      open, due in 59 min
         kind       approval
         for        finance
         agent      refunds
         run        run_1
         key        approve
         opened     1 min ago
-        time       59 min left, then it counts as `reject`
+        due        in 59 min, then it counts as `reject`
         allowed    approve, reject
         ");
     }

@@ -1,27 +1,25 @@
 //! What two runs have recorded, side by side.
 
+mod found;
+mod short;
+
 use std::collections::HashMap;
 use std::process::ExitCode;
 
 use serde_json::json;
 use tenure_sdk::v1;
-use tenure_sdk::v1::record::Status;
+
+use found::{Found, Journal, results, same};
 
 use super::state;
 use crate::commands::journal::entries;
 use crate::problem::Problem;
 use crate::session::Session;
-use crate::timeline;
 use crate::ui::table::Table;
 use crate::ui::text;
 
-/// Characters of a value that are shown: enough to see what kind of difference it is.
-const VALUE: usize = 40;
 /// Hexadecimal digits of an input that are shown, as a mismatch does.
 const DIGITS: usize = 12;
-/// The rows for what is not in a journal. No key looks like this.
-const INPUT: &str = "(input)";
-const OUTCOME: &str = "(outcome)";
 
 pub(super) async fn diff(session: &Session, a: &str, b: &str) -> Result<ExitCode, Problem> {
     let (a, b) = (read(session, a).await?, read(session, b).await?);
@@ -43,22 +41,8 @@ pub(super) async fn diff(session: &Session, a: &str, b: &str) -> Result<ExitCode
     Ok(if same { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A run and its journal.
-struct Journal {
-    run: v1::Run,
-    entries: Vec<v1::Entry>,
-}
-
 async fn read(session: &Session, run: &str) -> Result<Journal, Problem> {
     Ok(Journal { run: session.run(run).await?, entries: entries(session, run).await? })
-}
-
-/// What stands under a key in the end.
-#[derive(Clone, Debug, PartialEq)]
-struct Found {
-    key: String,
-    status: Option<Status>,
-    input: Vec<u8>,
 }
 
 /// One key in both runs.
@@ -96,7 +80,7 @@ impl Row {
 
     fn verdict(&self) -> Verdict {
         match (&self.a, &self.b) {
-            (Some(a), Some(b)) if a.status == b.status && !self.inputs_differ() => Verdict::Same,
+            (Some(a), Some(b)) if same(a, b) && !self.inputs_differ() => Verdict::Same,
             (Some(_), None) => Verdict::OnlyA,
             (None, Some(_)) => Verdict::OnlyB,
             _ => Verdict::Differs,
@@ -113,65 +97,19 @@ impl Row {
 
     /// Both sides in short; the inputs where the results are the same.
     fn sides(&self) -> [String; 2] {
-        let inputs = match (&self.a, &self.b) {
-            (Some(a), Some(b)) => a.status == b.status && self.inputs_differ(),
-            _ => false,
-        };
-        [&self.a, &self.b].map(|side| match side {
-            Some(found) if inputs => format!("input {}", digits(&found.input)),
-            Some(found) => value(found.status.as_ref()),
-            None => String::new(),
-        })
+        match (&self.a, &self.b) {
+            (Some(a), Some(b)) if same(a, b) && self.inputs_differ() => {
+                [a, b].map(|side| format!("input {}", digits(&side.input)))
+            }
+            (a, b) => {
+                short::pair([a, b].map(|side| side.as_ref().map_or(String::new(), Found::value)))
+            }
+        }
     }
 }
 
 fn digits(input: &[u8]) -> String {
     input.iter().take(DIGITS / 2).fold(String::new(), |digits, byte| format!("{digits}{byte:02x}"))
-}
-
-fn value(status: Option<&Status>) -> String {
-    match status {
-        Some(Status::Succeeded(payload)) => text::short_payload(payload, VALUE),
-        Some(Status::Failed(failure)) => {
-            text::short(&format!("failed: {}", timeline::failure(failure)), VALUE)
-        }
-        Some(Status::Opened(_)) => "begun".into(),
-        Some(Status::Steered(_)) | None => String::new(),
-    }
-}
-
-/// What a run has come to, by key in the order of its journal: of several entries under a key the
-/// last one counts, and what people did to the run is not its work.
-fn results(journal: &Journal) -> Vec<Found> {
-    let mut places: HashMap<String, usize> = HashMap::new();
-    let mut found: Vec<Found> = Vec::with_capacity(journal.entries.len() + 2);
-    found.push(Found::of(INPUT, journal.run.input.clone().map(Status::Succeeded)));
-    for record in journal.entries.iter().filter_map(|entry| entry.record.clone()) {
-        if matches!(record.status, Some(Status::Steered(_))) {
-            continue;
-        }
-        let last =
-            Found { key: record.key, status: record.status, input: record.input_digest.into() };
-        if let Some(place) = places.get(&last.key) {
-            found[*place] = last;
-        } else {
-            places.insert(last.key.clone(), found.len());
-            found.push(last);
-        }
-    }
-    found.push(Found::of(OUTCOME, outcome(&journal.run)));
-    found
-}
-
-impl Found {
-    fn of(key: &str, status: Option<Status>) -> Self {
-        Self { key: key.to_owned(), status, input: Vec::new() }
-    }
-}
-
-fn outcome(run: &v1::Run) -> Option<Status> {
-    let output = run.output.clone().map(Status::Succeeded);
-    output.or_else(|| run.failure.clone().map(Status::Failed))
 }
 
 /// Both runs in one order: A's, and what only B has behind what stands before it in B.

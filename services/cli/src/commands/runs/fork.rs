@@ -1,6 +1,6 @@
 //! New runs that begin with the journal of another.
 
-use tenure_core::StateName;
+use tenure_core::{ErrorKind, StateName};
 use tenure_sdk::v1;
 
 use super::state;
@@ -53,7 +53,15 @@ fn refused(run: &v1::Run) -> Problem {
 /// The id alone on standard output, as for `tenure run`.
 async fn forked(session: &Session, request: v1::ForkRunRequest) -> Result<(), Problem> {
     let from = text::line(&request.run).into_owned();
-    let run = answer!(session.client.runs().fork_run(request))?;
+    let cut = !request.from_step.is_empty();
+    let run =
+        answer!(session.client.runs().fork_run(request)).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if cut => Problem::from(error).hint(format!(
+                "see its keys with '{}'",
+                session.command(&format!("journal {from}"))
+            )),
+            _ => error.into(),
+        })?;
     if session.ui.is_json() {
         return session.ui.object(&run);
     }

@@ -85,7 +85,7 @@ fn properties(run: &v1::Run, now: Timestamp) -> Table {
     table.property("agent", format!("{} version {}", run.agent, run.version));
     table.property("state", state(run));
     table.property("why", run.failure.as_ref().map(timeline::failure).unwrap_or_default());
-    table.property(steered(run), run.steering.as_ref().map(timeline::by).unwrap_or_default());
+    table.property("steered", steered(run).unwrap_or_default());
     table.property("waits on", run.waits_on.join("\n"));
     times(&mut table, run, now);
     place(&mut table, run);
@@ -98,14 +98,15 @@ fn properties(run: &v1::Run, now: Timestamp) -> Table {
     table
 }
 
-/// What somebody wanted of the run whose steering it shows.
-fn steered(run: &v1::Run) -> &'static str {
-    match session::state(run) {
+/// What somebody did to the run, or asked of its worker.
+fn steered(run: &v1::Run) -> Option<String> {
+    let what = match session::state(run) {
         Some(StateName::Cancelled) => "cancelled",
-        Some(StateName::Running) if run.cancel_requested => "is to end",
-        Some(StateName::Running) => "is to rest",
+        Some(StateName::Running) if run.cancel_requested => "asked to end",
+        Some(StateName::Running) => "asked to rest",
         _ => "paused",
-    }
+    };
+    run.steering.as_ref().map(|by| timeline::done(what, by))
 }
 
 fn times(table: &mut Table, run: &v1::Run, now: Timestamp) {
@@ -114,7 +115,10 @@ fn times(table: &mut Table, run: &v1::Run, now: Timestamp) {
     table.property("created", when(run.created_at.as_ref()));
     table.property("took", took(run).unwrap_or_default());
     if run.ended_at.is_none() {
-        table.property("fails", run.deadline.as_ref().map(|at| when(Some(at))).unwrap_or_default());
+        table.property(
+            "deadline",
+            run.deadline.as_ref().map(|at| when(Some(at))).unwrap_or_default(),
+        );
     }
 }
 
@@ -123,7 +127,7 @@ fn place(table: &mut Table, run: &v1::Run) {
     table.property("pool", &run.pool);
     let priority = if run.priority == 0 { String::new() } else { run.priority.to_string() };
     table.property("priority", priority);
-    table.property("turns", &run.concurrency_key);
+    table.property("concurrency key", &run.concurrency_key);
     table.property("worker", &run.worker);
     table.property("called by", &run.parent);
     table.property("checks", &run.checks);
@@ -178,7 +182,9 @@ mod tests {
         run.labels.insert("a".into(), "1".into());
         let text = shown(&run);
         assert!(text.contains("a=1\n"), "{text}");
-        for absent in ["worker", "priority", "turns", "called by", "paused", "fails", "retried"] {
+        for absent in
+            ["worker", "priority", "concurrency", "called by", "paused", "deadline", "retried"]
+        {
             assert!(!text.contains(absent), "{absent} in {text}");
         }
     }
@@ -203,19 +209,19 @@ mod tests {
         run.set_state(v1::RunState::Waiting);
         run.set_wait_reason(v1::WaitReason::Paused);
         insta::assert_snapshot!(shown(&run), @r"
-        run        run_1
-        agent      digest version 3
-        state      waiting (paused)
-        paused     by ann: lunch
-        created    1 min ago
-        fails      in 10 min
-        pool       default
-        priority   -2
-        turns      session-7
-        called by  run_0
-        steps      12
-        leases     0
-        retried    2 times, as it had failed
+        run              run_1
+        agent            digest version 3
+        state            waiting (paused)
+        steered          paused by ann: lunch
+        created          1 min ago
+        deadline         in 10 min
+        pool             default
+        priority         -2
+        concurrency key  session-7
+        called by        run_0
+        steps            12
+        leases           0
+        retried          2 times, as it had failed
         ");
     }
 }

@@ -35,7 +35,7 @@ fn help(session: &Session, code: &str, run: &str) -> Option<String> {
     let (what, words) = match code {
         "no_worker" => ("start a worker: ", "worker --pool POOL".into()),
         "backs_off" | "starts_later" => ("do not wait: ", format!("runs retry {run}")),
-        "blocked" => ("when the code is mended: ", format!("runs retry {run}")),
+        "blocked" => ("when its code is mended: ", format!("runs retry {run}")),
         "paused" => ("let it go on: ", format!("runs resume {run}")),
         "interrupt" => ("see what it asks: ", format!("inbox list --run {run}")),
         "signal" => ("send it: ", format!("runs signal {run} NAME")),

@@ -16,17 +16,20 @@ pub(super) fn command(
     source: Option<&str>,
 ) -> Option<Transition> {
     // Seldom what ends a run: a store full of ended runs has nothing left to compare.
+    // Seldom where it is refused, mostly where hardly anything else is possible.
     match (step.random.u32(..20), &run.state) {
         (0, _) => cancel(step, run, now),
-        (1, _) => pause(step, run, now),
+        (1, _) | (7, RunState::Running { .. }) => pause(step, run, now),
         (2, _) => prioritize(step, run, now),
-        (3, _) => try_again(step, run, now),
-        (4, _) => resume(step, run, now),
-        (5, _) => patch(step, run, now),
-        // Seldom possible, so mostly done where it is.
-        (..10, RunState::Waiting { reason: WaitReason::Blocked(_) }) => patch(step, run, now),
-        (..16, RunState::Waiting { reason: WaitReason::Blocked(_) }) => try_again(step, run, now),
-        (..16, RunState::Waiting { reason: WaitReason::Paused(_) }) => resume(step, run, now),
+        (3, _) | (12..16, RunState::Waiting { reason: WaitReason::Blocked(_) }) => {
+            try_again(step, run, now)
+        }
+        (4, _) | (6..14, RunState::Waiting { reason: WaitReason::Paused(_) }) => {
+            resume(step, run, now)
+        }
+        (5, _) | (6..12, RunState::Waiting { reason: WaitReason::Blocked(_) }) => {
+            patch(step, run, now)
+        }
         (..10, RunState::Queued { ready_at }) if *ready_at > now => try_again(step, run, now),
         (..12, RunState::Running { .. }) if run.pause_asked() => resume(step, run, now),
         (6, RunState::Running { lease }) => beat(step, run, lease.id, now),
@@ -79,9 +82,10 @@ fn prioritize(step: &mut Step<'_>, run: &Run, now: Timestamp) -> Option<Transiti
 
 fn patch(step: &mut Step<'_>, run: &Run, now: Timestamp) -> Option<Transition> {
     let key = format!("step/{}", step.random.u32(..3)).parse().unwrap();
-    let status = match step.random.bool() {
-        true => EntryStatus::Succeeded(Payload::json("\"given\"")),
-        false => EntryStatus::Failed(Failure::permanent("no", "y")),
+    let status = if step.random.bool() {
+        EntryStatus::Succeeded(Payload::json("\"given\""))
+    } else {
+        EntryStatus::Failed(Failure::permanent("no", "y"))
     };
     noted(step, "patch", run.patch(key, status, ann("I looked"), now))
 }

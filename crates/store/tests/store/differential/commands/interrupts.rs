@@ -28,9 +28,10 @@ fn answer(
     now: Timestamp,
 ) -> Vec<Transition> {
     let decision = step.pick(interrupt.question.decisions()).unwrap();
-    let value = match decision.has_value() {
-        true => Payload::json(format!("{}", step.random.u8(..))),
-        false => Payload::default(),
+    let value = if decision.has_value() {
+        Payload::json(format!("{}", step.random.u8(..)))
+    } else {
+        Payload::default()
     };
     let (reason, actor) = (format!("{}", step.random.bool()), "ann".to_owned());
     let answer = Answer { decision, value, reason, actor };

@@ -1,3 +1,5 @@
+use tenure_sdk::v1::record::Status;
+
 use super::*;
 use crate::input::json_payload;
 use crate::ui::paint::Paint;
@@ -66,4 +68,14 @@ fn another_outcome_is_a_difference() {
     let value = object(&a.run, &b.run, &rows(results(&a), results(&b)));
     assert_eq!(value["entries"][1]["verdict"], "differs");
     assert_eq!(value["entries"][1]["b"]["failed"]["code"], "gone");
+}
+
+#[test]
+fn the_order_of_names_in_json_is_no_difference() {
+    let record = |json: &str| {
+        let payload = v1::Payload { data: json.to_owned().into(), ..json_payload(&().into()) };
+        v1::Record { status: Some(Status::Succeeded(payload)), ..record("a", 0) }
+    };
+    let (a, b) = (journal(&[record(r#"{"a":1,"b":2}"#)]), journal(&[record(r#"{"b":2, "a":1}"#)]));
+    assert_eq!(summary(&rows(results(&a), results(&b))), "3 same");
 }

@@ -19,7 +19,9 @@ pub(super) fn some(step: &mut Step<'_>, run: &Run, now: Timestamp) -> Option<Tra
     match run.commit(request.clone(), now, TTL) {
         Ok(Committed::Applied(transition)) => {
             step.note(what, (), true);
-            opened.into_iter().for_each(|(what, _)| step.note(what, (), true));
+            if let Some((what, _)) = opened {
+                step.note(what, (), true);
+            }
             repeat(step, &transition.run, request, now);
             Some(*transition)
         }
@@ -84,9 +86,9 @@ fn outcome(step: &mut Step<'_>, run: &Run) -> (&'static str, Option<Outcome>) {
         1..3 => ("fail", Some(Outcome::Fail { failure, retry_after: None, again })),
         3..5 => ("retry", Some(Outcome::Fail { failure, retry_after: Some(pause), again })),
         5..7 => ("suspend", suspend(None, on)),
-        7 => ("sleep", suspend(Some(pause), Vec::new())),
-        8..10 => ("block", Some(Outcome::Block(failure))),
-        10..12 => ("release", Some(Outcome::Release)),
+        7..9 => ("sleep", suspend(Some(pause), Vec::new())),
+        9..11 => ("block", Some(Outcome::Block(failure))),
+        11 => ("release", Some(Outcome::Release)),
         _ => ("append", None),
     }
 }

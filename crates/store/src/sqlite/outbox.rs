@@ -1,5 +1,5 @@
-//! Messages between runs, in the table `outbox`: posted with the change that causes them, taken by
-//! whoever looks, dropped when their work is done.
+//! The outbox: messages between runs, posted with the change that causes them, taken by whoever
+//! looks, dropped when their work is done.
 
 use std::time::Duration;
 
