@@ -107,6 +107,8 @@ impl Step<'_> {
             if let Settled::Start = next {
                 let started = leased.engine().start(key)?;
                 leased.append(started).await?;
+                // That may have taken long: whoever has the run by now would find it in doubt.
+                leased.still_held().await;
             }
             let attempted = self.attempt(key, 1, work).await;
             if !attempted.failed_as(IN_DOUBT) {

@@ -29,7 +29,12 @@ pub(crate) struct State {
 impl State {
     /// Whether a step may begin at this moment.
     pub(crate) fn may_begin(&self, now: Instant) -> bool {
-        !self.is_leaving() && self.good_until.is_none_or(|until| now < until)
+        !self.is_leaving() && self.is_good(now)
+    }
+
+    /// Whether the lease must still stand at this moment.
+    pub(crate) fn is_good(&self, now: Instant) -> bool {
+        self.good_until.is_none_or(|until| now < until)
     }
 
     /// Whether the run is to be given back at its next step boundary.

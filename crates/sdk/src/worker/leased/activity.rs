@@ -117,6 +117,11 @@ impl Leased {
         executing
     }
 
+    /// Waits until the lease can be believed in, if it cannot be.
+    pub(crate) async fn still_held(&self) {
+        self.standing.until(|state| state.is_good(Instant::now())).await;
+    }
+
     /// Records something; it is durable when this returns. Never returns in a check.
     pub(crate) async fn append(&self, record: Record) -> Result<(), Stop> {
         self.append_all(vec![record]).await
