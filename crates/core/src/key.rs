@@ -70,7 +70,12 @@ impl Scope {
     /// The key of the `ordinal`th `name` in this scope, counted from 0.
     pub fn key(&self, name: &str, ordinal: u32) -> Result<Key, Error> {
         check_part(name)?;
-        self.join(name, ordinal).parse()
+        // A path, a part and an ordinal are a key: all that is left to look at is the length.
+        let key = self.join(name, ordinal);
+        if key.len() > limits::KEY {
+            return Err(Error::too_large("a journal key in bytes", key.len(), limits::KEY));
+        }
+        Ok(Key(key.into()))
     }
 
     /// The `ordinal`th scope called `name` in this one, counted from 0. `name` may have several

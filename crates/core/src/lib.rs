@@ -44,5 +44,5 @@ pub use payload::Payload;
 pub use run::{Run, RunState, StateName};
 pub use steering::Steering;
 pub use time::Timestamp;
-pub use transition::{Effect, Transition};
+pub use transition::{Change, Effect, Transition};
 pub use wait::{Call, Decision, Opening, Question, QuestionKind};

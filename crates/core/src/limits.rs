@@ -33,7 +33,7 @@ pub const PAGE: usize = 200;
 pub const LABELS: usize = 32;
 /// Targets of an alias: a canary needs two, an experiment a handful.
 pub const ALIAS_TARGETS: usize = 16;
-/// Leases handed out in one poll, and leases in one heartbeat.
+/// Leases handed out in one poll, leases in one heartbeat, and commits in one batch.
 pub const LEASES: usize = 500;
 /// Polls that one replica holds at a time: each costs a little memory, and a fleet this large wants
 /// more replicas.

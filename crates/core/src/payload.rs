@@ -40,8 +40,8 @@ impl Payload {
             let bytes = self.data.len();
             return Err(Error::too_large(format!("{what} in bytes"), bytes, limits::PAYLOAD));
         }
-        text::check(format!("the content type of {what}"), &self.content_type, limits::NAME)?;
-        text::check(format!("the encoding of {what}"), &self.encoding, limits::NAME)?;
+        text::check(format_args!("the content type of {what}"), &self.content_type, limits::NAME)?;
+        text::check(format_args!("the encoding of {what}"), &self.encoding, limits::NAME)?;
         Ok(self)
     }
 }

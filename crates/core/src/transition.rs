@@ -21,6 +21,18 @@ pub struct Transition {
     pub run: Run,
     /// What else happens, in order.
     pub effects: Vec<Effect>,
+    /// How much of the run's row is another than before.
+    pub change: Change,
+}
+
+/// How much of a run's row a transition changes: what does not change need not be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// What a sign of life of its owner changes, and no more: the lease's time, the counters of
+    /// attempts, entries and usage, and which commit was the last.
+    Advance,
+    /// Anything.
+    Whole,
 }
 
 /// One thing that a transition causes besides the change of the run's row.
@@ -76,7 +88,30 @@ impl Transition {
     pub(crate) fn of(run: &Run, mut after: Run, effects: Vec<Effect>, now: Timestamp) -> Self {
         after.revision = run.revision + 1;
         after.updated_at = now;
-        Self { before: Some(run.revision), run: after, effects }
+        Self { before: Some(run.revision), run: after, effects, change: Change::Whole }
+    }
+
+    /// The same, which its maker knows to change no more than [`Change::Advance`] says.
+    pub(crate) fn advancing(self) -> Self {
+        Self { change: Change::Advance, ..self }
+    }
+
+    /// Whether it writes nothing but the run's row, what it was given, its journal and its place in
+    /// the queue.
+    pub fn is_plain(&self) -> bool {
+        self.effects.iter().all(|effect| match effect {
+            Effect::Open { .. }
+            | Effect::Append(_)
+            | Effect::Enqueue { .. }
+            | Effect::Dequeue
+            | Effect::WakeOwner(_)
+            | Effect::WakeWatchers => true,
+            Effect::Receive(_)
+            | Effect::OpenInterrupt(_)
+            | Effect::EndInterrupt { .. }
+            | Effect::CloseInterrupts { .. }
+            | Effect::Post { .. } => false,
+        })
     }
 
     /// This transition followed by `next`, a transition of the run that this one led to: one write
@@ -85,6 +120,7 @@ impl Transition {
     pub fn then(mut self, next: Self) -> Self {
         debug_assert_eq!(next.before, Some(self.run.revision), "a transition of another run");
         self.effects.extend(next.effects);
-        Self { before: self.before, run: next.run, effects: self.effects }
+        let change = if next.change == Change::Advance { self.change } else { Change::Whole };
+        Self { before: self.before, run: next.run, effects: self.effects, change }
     }
 }

@@ -7,6 +7,8 @@
 use tenure_core::{Error, ErrorKind};
 use tonic::{Code, Status};
 
+use crate::v1;
+
 /// Metadata key that carries the kind's word beside the gRPC code.
 pub const KIND: &str = "tenure-error-kind";
 
@@ -75,6 +77,20 @@ pub fn from_status(status: &Status) -> Error {
     Error::new(kind(status.code()), status.message())
 }
 
+/// What a status would say, as a part of an answer.
+pub fn refusal(error: &Error) -> v1::Refusal {
+    v1::Refusal {
+        code: code(error.kind()).into(),
+        message: error.message().to_owned(),
+        kind: error.kind().as_str().to_owned(),
+    }
+}
+
+/// The error that a part of an answer says.
+pub fn from_refusal(refusal: &v1::Refusal) -> Error {
+    Error::new(kind(Code::from_i32(refusal.code)), refusal.message.clone())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +101,7 @@ mod tests {
             assert_eq!(super::kind(code(kind)), kind);
             let error = Error::new(kind, "what happened");
             assert_eq!(from_status(&to_status(&error)), error);
+            assert_eq!(from_refusal(&refusal(&error)), error);
         }
     }
 

@@ -25,7 +25,7 @@ pub struct Engine {
     inbox: Inbox,
     /// How often each name was used in each scope: the next ordinal. Scopes count by themselves, so
     /// that a scope and a step of one name do not disturb each other.
-    used: HashMap<(Scope, String, Space), u32>,
+    used: HashMap<Scope, HashMap<String, Used>>,
     /// What is being executed.
     in_flight: HashMap<Key, Task>,
     /// What may have been executed, and must not be twice.
@@ -36,10 +36,11 @@ pub struct Engine {
     failed: Vec<(Key, Failure)>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Space {
-    Step,
-    Scope,
+/// How often a name was used in a scope.
+#[derive(Debug, Default)]
+struct Used {
+    steps: u32,
+    scopes: u32,
 }
 
 /// A step that is being executed.
@@ -101,7 +102,26 @@ impl Engine {
     /// The engine for a run with this journal. A journal whose `seq` are not 1..n, or that has more
     /// than one result for a key, was not read whole or is damaged.
     pub fn new(journal: impl IntoIterator<Item = Entry>) -> Result<Self> {
-        Ok(Self { history: History::read(journal)?, ..Self::default() })
+        let journal = journal.into_iter();
+        let mut engine = Self::with_capacity(journal.size_hint().0);
+        engine.read(journal)?;
+        Ok(engine)
+    }
+
+    /// The engine for a run whose journal has about so many entries; [`read`](Self::read) them next.
+    pub fn with_capacity(entries: usize) -> Self {
+        Self { history: History::with_capacity(entries), ..Self::default() }
+    }
+
+    /// Reads the next entries of the journal, for who has it in pages. All of it has to be read before
+    /// the code asks for anything; after an error the engine is of no use.
+    pub fn read(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<()> {
+        self.history.read(entries)
+    }
+
+    /// How many entries were read.
+    pub fn entries(&self) -> u64 {
+        self.history.entries()
     }
 
     /// Puts what arrived into the inbox, in order; items that were put in before are passed over.
@@ -118,7 +138,7 @@ impl Engine {
 
     /// Opens a scope in `parent`. Each call is a scope of its own, also under the same name.
     pub fn scope(&mut self, parent: &Scope, name: &str) -> Result<Scope> {
-        let ordinal = self.next_ordinal(parent, name, Space::Scope);
+        let ordinal = self.next_ordinal(parent, name, |used| &mut used.scopes);
         parent.child(name, ordinal)
     }
 
@@ -169,17 +189,27 @@ impl Engine {
         if name.starts_with(DOUBT) {
             return Err(taken(name));
         }
-        let ordinal = self.next_ordinal(scope, name, Space::Step);
+        let ordinal = self.next_ordinal(scope, name, |used| &mut used.steps);
         Ok((scope.key(name, ordinal)?, Side { kind, input }))
     }
 
-    fn next_ordinal(&mut self, scope: &Scope, name: &str, space: Space) -> u32 {
-        let next = self.used.entry((scope.clone(), name.to_owned(), space)).or_default();
+    /// The next ordinal of a name in a scope, by one of its two counts.
+    fn next_ordinal(&mut self, scope: &Scope, name: &str, count: Count) -> u32 {
+        let used = self.used.get_mut(scope).and_then(|names| names.get_mut(name));
+        let next = count(if let Some(used) = used {
+            used
+        } else {
+            // Only names that are new are copied.
+            let names = self.used.entry(scope.clone()).or_default();
+            names.entry(name.to_owned()).or_default()
+        });
         let ordinal = *next;
         *next += 1;
         ordinal
     }
 }
+
+type Count = fn(&mut Used) -> &mut u32;
 
 impl Finished {
     fn of(self, key: &Key, side: &Side) -> Record {

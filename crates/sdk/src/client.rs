@@ -3,10 +3,14 @@
 use std::future::Future;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tenure_core::{Error, Name, limits};
 use tenure_proto::{status, v1};
-use tonic::Status;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::{Channel, Endpoint};
+use tonic::{Response, Status};
+use tonic_prost::ProstCodec;
 use v1::agent_service_client::AgentServiceClient;
 use v1::inbox_service_client::InboxServiceClient;
 use v1::run_service_client::RunServiceClient;
@@ -21,6 +25,13 @@ pub struct Client {
     endpoint: Endpoint,
     channel: Channel,
     tenant: Name,
+}
+
+/// A `BatchCommitRequest` whose commits are encoded already: the same on the wire.
+#[derive(Clone, PartialEq, prost::Message)]
+struct EncodedCommits {
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    commits: Vec<Bytes>,
 }
 
 /// What a status from the control plane says, in Tenure's words.
@@ -97,26 +108,67 @@ impl Client {
             .max_decoding_message_size(limits::GRPC_MESSAGE)
     }
 
+    /// Several encoded commits in one call.
+    pub(crate) async fn batch_commit(
+        &self,
+        commits: Vec<Bytes>,
+    ) -> Result<v1::BatchCommitResponse, Status> {
+        let mut grpc = Grpc::new(self.channel.clone());
+        let ready = grpc.ready().await;
+        ready.map_err(|error| Status::unavailable(format!("no connection: {error}")))?;
+        let path = PathAndQuery::from_static("/tenure.v1.WorkerService/BatchCommit");
+        let request = tonic::Request::new(EncodedCommits { commits });
+        grpc.unary(request, path, ProstCodec::default()).await.map(Response::into_inner)
+    }
+
     /// Makes a call until it succeeds or fails for good. For calls that are safe to repeat: every
     /// read, and every write with an identity of its own.
     pub async fn retry<T, F, Fut>(&self, mut call: F) -> Result<T, Error>
     where
         F: FnMut() -> Fut,
-        Fut: Future<Output = Result<tonic::Response<T>, Status>>,
+        Fut: Future<Output = Result<Response<T>, Status>>,
     {
-        let mut pause = BACKOFF.0;
-        loop {
-            let error = match call().await {
-                Ok(response) => return Ok(response.into_inner()),
-                Err(status) => error(&status),
-            };
-            if !error.retryable() {
-                return Err(error);
-            }
-            tracing::debug!(%error, "retrying a call in {pause:?}");
-            tokio::time::sleep(jittered(pause)).await;
-            pause = (pause * 2).min(BACKOFF.1);
-        }
+        let once = || {
+            let answer = call();
+            async { answer.await.map(Response::into_inner).map_err(|status| error(&status)) }
+        };
+        repeated(once).await
+    }
+}
+
+/// Does something until it succeeds or fails for good.
+pub(crate) async fn repeated<T, F, Fut>(mut once: F) -> Result<T, Error>
+where
+    F: FnMut() -> Fut,
+    Fut: Future<Output = Result<T, Error>>,
+{
+    let mut backoff = Backoff::default();
+    loop {
+        let error = match once().await {
+            Err(error) if error.retryable() => error,
+            ended => return ended,
+        };
+        let pause = backoff.next();
+        tracing::debug!(%error, "retrying a call in {pause:?}");
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// The pauses between attempts of a call: they double, and chance shortens them.
+pub(crate) struct Backoff(Duration);
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self(BACKOFF.0)
+    }
+}
+
+impl Backoff {
+    /// The pause before the next attempt.
+    pub(crate) fn next(&mut self) -> Duration {
+        let pause = self.0;
+        self.0 = (pause * 2).min(BACKOFF.1);
+        jittered(pause)
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!  poll ──leases──► execute (one task a run) ──records──► journal (one commit in flight a run)
-//!   ▲ permits            ▲ standing: lost, cancelled, paused, draining, inbox
+//!   ▲ permits            ▲ standing: lost, cancelled, paused,      │
+//!   │                    │           draining, inbox               └► commits (calls that runs share)
 //!   └────────────────────┴──────────── heartbeat (a thread of its own)
 //! ```
 //!
@@ -12,6 +13,7 @@
 //! `exhausted` instead of taking down one worker after the other.
 
 mod check;
+mod commits;
 mod execute;
 mod heartbeat;
 mod journal;
@@ -27,6 +29,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::BoxFuture;
+use futures::stream::{FuturesUnordered, StreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::{Error, Key, Name, Payload, RunId, WorkerId};
@@ -40,6 +43,7 @@ use crate::context::Context;
 use crate::entropy;
 use crate::payload;
 use crate::stop::Stop;
+use commits::Commits;
 use heartbeat::Heartbeat;
 pub use shutdown::shutdown_signal;
 
@@ -65,6 +69,9 @@ struct Silent;
 
 impl Observer for Silent {}
 
+/// Polls at a time of a worker that is being given runs: while one is on its way, the next new run finds
+/// another in line. One that is idle has one.
+const POLLS: usize = 3;
 /// How long a poll is held by the control plane.
 const POLL: Duration = Duration::from_secs(30);
 /// How long a worker that is to stop waits for the answer to its poll.
@@ -175,6 +182,7 @@ impl Worker {
         let worker = Arc::new(Shared {
             id,
             heartbeat: Heartbeat::start(&self.client, id, &self.tenants)?,
+            commits: Commits::new(self.client.clone()),
             specs: read::Specs::default(),
             settings: self,
         });
@@ -234,6 +242,8 @@ where
 struct Shared {
     id: WorkerId,
     heartbeat: Heartbeat,
+    /// Takes the commits of all runs.
+    commits: Arc<Commits>,
     specs: read::Specs,
     settings: Worker,
 }
@@ -246,31 +256,57 @@ impl Shared {
     /// Polls while there is room, until `shutdown`.
     async fn poll(self: &Arc<Self>, runs: &TaskTracker, shutdown: &CancellationToken) {
         let room = Arc::new(Semaphore::new(self.settings.capacity));
+        let (mut polls, mut most) = (FuturesUnordered::new(), 1);
         loop {
-            let polled = tokio::select! {
-                biased;
-                () = shutdown.cancelled() => return,
-                // Room first, then runs: what was polled can be executed at once.
-                permits = all_room(&room) => {
-                    let polled = self.poll_or_leave(permits.len(), shutdown).await;
-                    polled.map(|leased| (leased, permits))
-                }
-            };
-            match polled {
-                Ok((leased, mut permits)) => {
-                    for run in leased {
-                        let (worker, permit) = (self.clone(), permits.pop());
-                        runs.spawn(async move {
-                            worker.execute(run).await;
-                            drop(permit);
-                        });
-                    }
-                }
-                Err(pause) => tokio::select! {
-                    () = shutdown.cancelled() => return,
-                    () = tokio::time::sleep(jittered(pause)) => {}
-                },
+            let stopping = shutdown.is_cancelled();
+            if stopping && polls.is_empty() {
+                return;
             }
+            let parts = most - polls.len().min(most);
+            tokio::select! {
+                Some((polled, permits)) = polls.next() => {
+                    most = if gave_runs(&polled) { POLLS } else { 1 };
+                    self.take(polled, permits, runs, shutdown).await;
+                }
+                // Room first, then runs: what was polled can be executed at once.
+                permits = some_room(&room, parts), if parts > 0 && !stopping => {
+                    polls.push(self.poll_with(permits, shutdown));
+                }
+                () = shutdown.cancelled(), if !stopping => {}
+            }
+        }
+    }
+
+    async fn poll_with(
+        &self,
+        permits: Vec<OwnedSemaphorePermit>,
+        shutdown: &CancellationToken,
+    ) -> (Result<Vec<v1::LeasedRun>, Duration>, Vec<OwnedSemaphorePermit>) {
+        (self.poll_or_leave(permits.len(), shutdown).await, permits)
+    }
+
+    /// Starts the runs that a poll was answered with, or pauses if it failed.
+    async fn take(
+        self: &Arc<Self>,
+        polled: Result<Vec<v1::LeasedRun>, Duration>,
+        mut permits: Vec<OwnedSemaphorePermit>,
+        runs: &TaskTracker,
+        shutdown: &CancellationToken,
+    ) {
+        match polled {
+            Ok(leased) => {
+                for run in leased {
+                    let (worker, permit) = (self.clone(), permits.pop());
+                    runs.spawn(async move {
+                        worker.execute(run).await;
+                        drop(permit);
+                    });
+                }
+            }
+            Err(pause) => tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = tokio::time::sleep(jittered(pause)) => {}
+            },
         }
     }
 
@@ -340,17 +376,18 @@ impl Shared {
     }
 }
 
-/// At least one permit, and all others that are free, up to what one poll may ask for.
-async fn all_room(room: &Arc<Semaphore>) -> Vec<OwnedSemaphorePermit> {
+fn gave_runs(polled: &Result<Vec<v1::LeasedRun>, Duration>) -> bool {
+    polled.as_ref().is_ok_and(|leased| !leased.is_empty())
+}
+
+/// At least one permit, and of the others that are free the share of one of so many polls, up to what
+/// one may ask for.
+async fn some_room(room: &Arc<Semaphore>, parts: usize) -> Vec<OwnedSemaphorePermit> {
     let Ok(first) = room.clone().acquire_owned().await else {
         return Vec::new();
     };
+    let share = (room.available_permits() / parts.max(1)).min(tenure_core::limits::LEASES - 1);
     let mut permits = vec![first];
-    while permits.len() < tenure_core::limits::LEASES {
-        match room.clone().try_acquire_owned() {
-            Ok(permit) => permits.push(permit),
-            Err(_) => break,
-        }
-    }
+    permits.extend((0..share).map_while(|_| room.clone().try_acquire_owned().ok()));
     permits
 }

@@ -15,7 +15,7 @@ use tenure_proto::v1::inbox_service_server::InboxServiceServer;
 use tenure_proto::v1::run_service_server::RunServiceServer;
 use tenure_proto::v1::tenant_service_server::TenantServiceServer;
 use tenure_proto::v1::worker_service_server::WorkerServiceServer;
-use tenure_proto::{DESCRIPTORS, status};
+use tenure_proto::{DESCRIPTORS, status, v1};
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
@@ -68,18 +68,28 @@ impl Api {
     /// the client gets as well.
     fn refuse(&self, error: &Error) -> Status {
         let mut status = status::to_status(error);
-        if let Some(context) = error.context() {
-            let id = format!("{:016x}", self.service.entropy().random());
-            if error.kind() == ErrorKind::Internal {
-                tracing::error!(request = id, "internal error: {context}");
-            } else {
-                tracing::warn!(request = id, "{}: {context}", error.message());
-            }
-            if let Ok(id) = id.parse() {
-                status.metadata_mut().insert("x-request-id", id);
-            }
+        if let Some(id) = self.log(error).and_then(|id| id.parse().ok()) {
+            status.metadata_mut().insert("x-request-id", id);
         }
         status
+    }
+
+    /// The same, for one of several things in a call.
+    fn refuse_part(&self, error: &Error) -> v1::Refusal {
+        self.log(error);
+        status::refusal(error)
+    }
+
+    /// Logs what an error keeps from the client; the id that it is logged under.
+    fn log(&self, error: &Error) -> Option<String> {
+        let context = error.context()?;
+        let id = format!("{:016x}", self.service.entropy().random());
+        if error.kind() == ErrorKind::Internal {
+            tracing::error!(request = id, "internal error: {context}");
+        } else {
+            tracing::warn!(request = id, "{}: {context}", error.message());
+        }
+        Some(id)
     }
 }
 

@@ -17,6 +17,7 @@
 #![warn(missing_docs)]
 
 mod background;
+mod cache;
 pub mod carrier;
 mod dispatch;
 mod entropy;

@@ -43,7 +43,7 @@ pub use inbox::{Asked, InboxFilter};
 pub use journal::JournalPage;
 pub use poll::{Checked, LeasedRun, Poll, Polled};
 pub use runs::ListRuns;
-use tenure_core::limits;
+use tenure_core::{Transition, limits};
 use tenure_store::{Hint, Store};
 use tokio_util::sync::CancellationToken;
 pub use watch_run::RunEvent;
@@ -51,7 +51,7 @@ pub use watch_run::RunEvent;
 use crate::carrier::{Carrier, Database};
 use crate::dispatch::Dispatch;
 use crate::entropy::Entropy;
-use crate::ledger::Ledger;
+use crate::ledger::{Lane, Ledger, Memory};
 use crate::wake::{Subscription, Wake};
 use catalog::Catalog;
 
@@ -62,9 +62,10 @@ pub struct Service {
     entropy: Arc<dyn Entropy>,
     settings: Settings,
     ledger: Ledger,
+    memory: Arc<Memory>,
     wake: Arc<Wake>,
     carrier: Arc<dyn Carrier>,
-    dispatch: Dispatch,
+    dispatch: Arc<Dispatch>,
     catalog: Catalog,
 }
 
@@ -106,10 +107,21 @@ impl Service {
         settings: Settings,
         carrier: Arc<dyn Carrier>,
     ) -> Arc<Self> {
-        let wake = Arc::new(Wake::new());
-        let ledger = Ledger::start(&store, &wake);
+        let memory = Arc::new(Memory::default());
+        let wake = Arc::new(Wake::new(memory.clone(), entropy.random()));
+        let dispatch = Arc::new(Dispatch::new(settings.tick));
+        let lane = Lane {
+            store: store.clone(),
+            wake: wake.clone(),
+            memory: memory.clone(),
+            dispatch: dispatch.clone(),
+            entropy: entropy.clone(),
+            offer_ttl: settings.offer_ttl.min(settings.lease_ttl),
+        };
+        let ledger = Ledger::start(&lane);
         Arc::new(Self {
-            dispatch: Dispatch::default(),
+            dispatch,
+            memory,
             catalog: Catalog::default(),
             store,
             entropy,
@@ -146,6 +158,14 @@ impl Service {
 
     pub(crate) fn subscribe(&self, hints: impl IntoIterator<Item = Hint>) -> Subscription {
         self.wake.subscribe(hints)
+    }
+
+    /// Remembers what was saved, and wakes whom it concerns.
+    pub(crate) fn saved(&self, transitions: &[Transition]) {
+        for transition in transitions {
+            self.memory.note(Arc::new(transition.run.clone()));
+        }
+        effects::tell(&self.wake, transitions);
     }
 
     /// Whom to wake.

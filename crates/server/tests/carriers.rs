@@ -183,7 +183,11 @@ async fn a_redis_that_hangs_holds_nobody_up() {
     let pair = Pair::start(quick(), one.clone(), two.clone()).await;
     connected(&[&one, &two], true).await;
     command(&server.url, &[b"CLIENT", b"PAUSE", b"3000", b"ALL"]).await;
-    pair.complete(20).await;
+    // Who has nothing to say does not notice.
+    let hint = [hint(1)];
+    let said = async { tokio::join!(one.announce(&hint), two.announce(&hint)) };
+    let ((), said) = tokio::join!(pair.complete(20), said);
+    assert_eq!(said, (Err(Lost), Err(Lost)));
     connected(&[&one, &two], false).await;
     connected(&[&one, &two], true).await;
     pair.stop().await;

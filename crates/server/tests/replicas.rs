@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenure_sdk::{Context, Stop, Worker, v1};
 use tenure_server::Settings;
 use tenure_testkit::app::{App, client};
-use tenure_testkit::postgres::database;
+use tenure_testkit::postgres::{add_checks, database};
 use tenure_testkit::proxy::Proxy;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -35,6 +35,7 @@ async fn no_run_is_leased_twice_at_the_same_time() {
                 App::over(tenure_store::open(&url).await.unwrap(), Settings::default()).await,
             );
         }
+        add_checks(&url).await;
         apps[0].publish("hello").await;
         let runs = create(&apps).await;
         let shutdown = CancellationToken::new();
@@ -115,7 +116,7 @@ async fn a_database_that_goes_away_loses_nothing_and_is_found_again() {
         let before = app.create("hello", "1").await;
 
         proxy.cut();
-        let get = v1::GetRunRequest { tenant: "default".into(), run: before.clone() };
+        let get = v1::GetRunRequest { tenant: "default".into(), run: before.clone(), wait: None };
         let away = app.client.runs().get_run(get.clone()).await.unwrap_err();
         assert_eq!(away.code(), tonic::Code::Unavailable, "{away:?}");
         assert_eq!(away.message(), "the database is not reachable; try again");
@@ -153,7 +154,7 @@ async fn a_database_that_goes_away_loses_nothing_and_is_found_again() {
 /// Connections that broke are found out one by one, so a watch may have to be begun again.
 async fn ended(app: &App, run: &str) -> v1::Run {
     loop {
-        let get = v1::GetRunRequest { tenant: "default".into(), run: run.into() };
+        let get = v1::GetRunRequest { tenant: "default".into(), run: run.into(), wait: None };
         if let Ok(found) = app.client.runs().get_run(get).await {
             let found = found.into_inner();
             if found.ended_at.is_some() {

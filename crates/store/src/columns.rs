@@ -15,15 +15,19 @@ pub(crate) use message::MessageColumns;
 pub(crate) use record::{EntryColumns, ItemColumns};
 pub(crate) use run::{InputColumns, ReadyColumns, RunColumns};
 use tenure_core::agent::AliasTarget;
-use tenure_core::{Effect, Failure, Payload, Timestamp, Transition, Usage};
+use tenure_core::{Change, Effect, EntryStatus, Failure, Payload, Timestamp, Transition, Usage};
 
 /// Everything that transitions write, by table.
 #[derive(Default)]
 pub(crate) struct Changes<'a> {
     pub created: Vec<RunColumns<'a>>,
     pub updated: Vec<RunColumns<'a>>,
+    /// Runs that only [advance](tenure_core::Change::Advance).
+    pub advanced: Vec<RunColumns<'a>>,
     pub inputs: Vec<InputColumns<'a>>,
     pub entries: Vec<EntryColumns<'a>>,
+    /// Results of steps that succeeded and consumed nothing, which most entries are.
+    pub results: Vec<EntryColumns<'a>>,
     pub received: Vec<ItemColumns<'a>>,
     pub opened: Vec<InterruptColumns<'a>>,
     pub ended: Vec<EndColumns<'a>>,
@@ -46,9 +50,10 @@ impl<'a> Changes<'a> {
     fn add(&mut self, transition: &'a Transition) {
         let run = &transition.run;
         let columns = RunColumns::of(run, transition.before);
-        match transition.before {
-            None => self.created.push(columns),
-            Some(_) => self.updated.push(columns),
+        match (transition.before, transition.change) {
+            (None, _) => self.created.push(columns),
+            (Some(_), Change::Whole) => self.updated.push(columns),
+            (Some(_), Change::Advance) => self.advanced.push(columns),
         }
         // Transitions can be joined, so a run may enter the queue and leave it in one: the last
         // one counts.
@@ -58,7 +63,12 @@ impl<'a> Changes<'a> {
                 Effect::Open { input, labels } => {
                     self.inputs.push(InputColumns::of(run, input, labels));
                 }
-                Effect::Append(entry) => self.entries.push(EntryColumns::of(run, entry)),
+                Effect::Append(entry) => {
+                    let plain = entry.record.usage.is_none()
+                        && matches!(entry.record.status, EntryStatus::Succeeded(_));
+                    let entries = if plain { &mut self.results } else { &mut self.entries };
+                    entries.push(EntryColumns::of(run, entry));
+                }
                 Effect::Receive(item) => self.received.push(ItemColumns::of(run, item)),
                 Effect::OpenInterrupt(interrupt) => {
                     self.opened.push(InterruptColumns::of(interrupt));
@@ -77,6 +87,8 @@ impl<'a> Changes<'a> {
         }
         match queued {
             Some(Some(ready_at)) => self.enqueued.push(ReadyColumns::of(run, ready_at)),
+            // A new run never had a place in the queue.
+            Some(None) if transition.before.is_none() => {}
             Some(None) => self.dequeued.push(ReadyColumns::of(run, Timestamp::default())),
             None => {}
         }

@@ -21,7 +21,9 @@
 mod columns;
 mod documents;
 mod error;
+mod heard;
 mod hint;
+mod known;
 pub mod postgres;
 mod rows;
 pub mod sqlite;
@@ -33,6 +35,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub use error::{Result, StoreError};
 pub use hint::Hint;
+pub use known::{AHEAD, BEHIND, Known, SeenAgent};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
 use tenure_core::queue::{Cap, Capped, Ready};
 use tenure_core::run::InboxItem;
@@ -53,6 +56,13 @@ pub trait Store: Send + Sync + 'static {
 
     /// The database's clock, the only one that decides (DB-TIME). Also a check that it answers.
     async fn now(&self) -> Result<Timestamp>;
+
+    /// The database's clock as far as it has been heard, without asking; `None` if it has not been.
+    fn heard_now(&self) -> Option<Timestamp>;
+
+    /// Saves, durably and with one round trip, what was decided from memory; false if something is
+    /// not as it was known, and then nothing is saved. Says the same when a lock could not be had.
+    async fn save_known(&self, known: &Known) -> Result<bool>;
 
     /// Sets the database's clock to stand still at a moment, or back to the real time. For tests.
     async fn set_clock(&self, at: Option<Timestamp>) -> Result<()>;
@@ -102,6 +112,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// A run with everything about it.
     async fn find_run(&self, tenant: TenantId, run: RunId) -> Result<Option<FullRun>>;
+
+    /// What these runs were given, in order; `None` for one that does not exist. A run that is asked
+    /// for twice is answered twice.
+    async fn read_inputs(&self, runs: &[(TenantId, RunId)]) -> Result<Vec<Option<Payload>>>;
 
     /// Up to `limit` runs that pass the filter with ids below `before`, newest first. Inputs and
     /// outputs are left empty.

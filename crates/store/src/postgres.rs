@@ -19,11 +19,14 @@ mod queue;
 mod row;
 mod runs;
 mod save;
+mod statement;
 mod tenants;
 mod turns;
 mod tx;
+mod writers;
 
-use std::time::Duration;
+use std::num::NonZero;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
@@ -32,13 +35,17 @@ use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
 use tenure_core::queue::Capped;
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    AgentId, Digest, Entry, Interrupt, InterruptId, Name, RunId, TenantId, Timestamp,
+    AgentId, Digest, Entry, Interrupt, InterruptId, Name, Payload, RunId, TenantId, Timestamp,
 };
 use tokio::sync::broadcast;
 
-use crate::{ArtifactRow, FullRun, Hint, InterruptFilter, Result, RunFilter, Store, Tx};
+use crate::heard::Heard;
+use crate::{
+    ArtifactRow, FullRun, Hint, InterruptFilter, Known, Result, RunFilter, Store, StoreError, Tx,
+};
 
-/// Four transactions at once keep a server's disk busy; the other connections are for reads.
+/// Transactions at once that keep a server busy. With more of them each batch is smaller, and dearer
+/// for each row, so a small machine has fewer (measured: docs/performance.md).
 const LANES: usize = 4;
 const CONNECTIONS: u32 = 16;
 /// A caller that waited this long for a connection is better told so.
@@ -47,6 +54,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 /// The store on PostgreSQL.
 pub struct PgStore {
     pool: PgPool,
+    writers: writers::Writers,
+    heard: Heard,
     hints: hints::Hints,
 }
 
@@ -60,8 +69,9 @@ impl PgStore {
             .acquire_timeout(ACQUIRE_TIMEOUT)
             .connect_with(guarded(options.clone()))
             .await?;
+        let writers = writers::Writers::new(guarded(options.clone()));
         let hints = hints::Hints::listen(options).await?;
-        Ok(Self { pool, hints })
+        Ok(Self { pool, writers, heard: Heard::default(), hints })
     }
 }
 
@@ -121,15 +131,36 @@ impl Store for PgStore {
     }
 
     fn lanes(&self) -> usize {
-        LANES
+        let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
+        (processors / 2).clamp(1, LANES)
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        clock::now(&self.pool).await
+        let asked = Instant::now();
+        let now = clock::now(&self.pool).await?;
+        self.heard.hear(now, asked);
+        Ok(now)
+    }
+
+    fn heard_now(&self) -> Option<Timestamp> {
+        self.heard.now()
+    }
+
+    async fn save_known(&self, known: &Known) -> Result<bool> {
+        let mut connection = self.writers.take().await?;
+        let saved = save::save_known(&mut connection, known, &self.heard).await;
+        match &saved {
+            Ok(_) => self.writers.give_back(connection),
+            Err(StoreError::Unavailable(_)) => self.writers.reset(),
+            Err(_) => {}
+        }
+        saved
     }
 
     async fn set_clock(&self, at: Option<Timestamp>) -> Result<()> {
-        clock::set(&self.pool, at).await
+        clock::set(&self.pool, at).await?;
+        self.heard.set(at);
+        Ok(())
     }
 
     async fn find_tenant(&self, name: &Name) -> Result<Option<Tenant>> {
@@ -186,6 +217,10 @@ impl Store for PgStore {
 
     async fn find_run(&self, tenant: TenantId, run: RunId) -> Result<Option<FullRun>> {
         runs::find(&self.pool, tenant, run).await
+    }
+
+    async fn read_inputs(&self, runs: &[(TenantId, RunId)]) -> Result<Vec<Option<Payload>>> {
+        runs::read_inputs(&self.pool, runs).await
     }
 
     async fn list_runs(

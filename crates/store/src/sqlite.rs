@@ -24,7 +24,7 @@ mod turns;
 mod tx;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -33,12 +33,13 @@ use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
 use tenure_core::queue::Capped;
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    AgentId, Digest, Entry, Interrupt, InterruptId, Name, RunId, TenantId, Timestamp,
+    AgentId, Digest, Entry, Interrupt, InterruptId, Name, Payload, RunId, TenantId, Timestamp,
 };
 use tokio::sync::{Mutex, broadcast};
 
+use crate::heard::Heard;
 use crate::{
-    ArtifactRow, FullRun, Hint, InterruptFilter, Result, RunFilter, Store, StoreError, Tx,
+    ArtifactRow, FullRun, Hint, InterruptFilter, Known, Result, RunFilter, Store, StoreError, Tx,
 };
 
 const READERS: u32 = 8;
@@ -52,6 +53,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     /// Never sends: no other process may have the database open.
     hints: broadcast::Sender<Hint>,
+    heard: Heard,
     /// What the database must not outlive.
     _guard: Guard,
 }
@@ -100,7 +102,7 @@ impl SqliteStore {
     async fn start(writer: SqlitePool, readers: SqlitePool, guard: Guard) -> Result<Self> {
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
         let (hints, _) = broadcast::channel(1);
-        Ok(Self { writer, readers, hints, _guard: guard })
+        Ok(Self { writer, readers, hints, heard: Heard::default(), _guard: guard })
     }
 }
 
@@ -162,11 +164,29 @@ impl Store for SqliteStore {
     }
 
     async fn now(&self) -> Result<Timestamp> {
-        clock::now(&self.readers).await
+        let asked = Instant::now();
+        let now = clock::now(&self.readers).await?;
+        self.heard.hear(now, asked);
+        Ok(now)
+    }
+
+    fn heard_now(&self) -> Option<Timestamp> {
+        self.heard.now()
+    }
+
+    async fn save_known(&self, known: &Known) -> Result<bool> {
+        let mut tx = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let saved = save::save_known(&mut tx, known, &self.heard).await?;
+        if saved {
+            tx.commit().await?;
+        }
+        Ok(saved)
     }
 
     async fn set_clock(&self, at: Option<Timestamp>) -> Result<()> {
-        clock::set(&self.writer, at).await
+        clock::set(&self.writer, at).await?;
+        self.heard.set(at);
+        Ok(())
     }
 
     async fn find_tenant(&self, name: &Name) -> Result<Option<Tenant>> {
@@ -223,6 +243,10 @@ impl Store for SqliteStore {
 
     async fn find_run(&self, tenant: TenantId, run: RunId) -> Result<Option<FullRun>> {
         runs::find(&self.readers, tenant, run).await
+    }
+
+    async fn read_inputs(&self, runs: &[(TenantId, RunId)]) -> Result<Vec<Option<Payload>>> {
+        runs::read_inputs(&self.readers, runs).await
     }
 
     async fn list_runs(

@@ -93,7 +93,7 @@ impl App {
 
     /// The run as it is.
     pub async fn run(&self, run: &str) -> v1::Run {
-        let request = v1::GetRunRequest { tenant: "default".into(), run: run.into() };
+        let request = v1::GetRunRequest { tenant: "default".into(), run: run.into(), wait: None };
         self.client.runs().get_run(request).await.expect("the run is there").into_inner()
     }
 

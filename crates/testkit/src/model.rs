@@ -18,7 +18,9 @@ use tenure_core::run::{InboxItem, RunState};
 use tenure_core::{
     AgentId, Digest, Entry, Interrupt, InterruptId, Name, Payload, Run, RunId, TenantId, Timestamp,
 };
-use tenure_store::{ArtifactRow, FullRun, Hint, InterruptFilter, Result, RunFilter, Store, Tx};
+use tenure_store::{
+    ArtifactRow, FullRun, Hint, InterruptFilter, Known, Result, RunFilter, Store, Tx,
+};
 use tokio::sync::broadcast;
 
 use state::State;
@@ -62,6 +64,21 @@ impl Store for Model {
 
     async fn now(&self) -> Result<Timestamp> {
         Ok(self.state().now)
+    }
+
+    fn heard_now(&self) -> Option<Timestamp> {
+        Some(self.state().now)
+    }
+
+    async fn save_known(&self, known: &Known) -> Result<bool> {
+        let _turn = self.writer.lock().await;
+        let mut shared = self.state();
+        let saved = shared.save_known(known);
+        if let Some(state) = saved {
+            *shared = state;
+            return Ok(true);
+        }
+        Ok(false)
     }
 
     async fn set_clock(&self, at: Option<Timestamp>) -> Result<()> {
@@ -142,6 +159,10 @@ impl Store for Model {
 
     async fn find_run(&self, tenant: TenantId, run: RunId) -> Result<Option<FullRun>> {
         Ok(self.state().full_run(tenant, run))
+    }
+
+    async fn read_inputs(&self, runs: &[(TenantId, RunId)]) -> Result<Vec<Option<Payload>>> {
+        Ok(runs.iter().map(|run| self.state().input(*run)).collect())
     }
 
     async fn list_runs(

@@ -31,6 +31,13 @@ pub async fn database<T: 'static>(test: impl AsyncFnOnce(String) -> T + 'static)
     answer.unwrap_or_else(|error| resume_unwind(error.into_panic()))
 }
 
+/// Adds the checks of the hot tables to a schema that is in place.
+pub async fn add_checks(url: &str) {
+    let mut connection = PgConnection::connect(url).await.expect("the database can be reached");
+    let done = sqlx::raw_sql(include_str!("postgres/checks.sql")).execute(&mut connection).await;
+    done.expect("the schema is in place and has no checks yet");
+}
+
 async fn execute(connection: &mut PgConnection, sql: String) {
     // The name is made of digits and letters of ours.
     let done = sqlx::query(AssertSqlSafe(sql)).execute(connection).await;

@@ -63,6 +63,11 @@ impl Process {
         Ok(())
     }
 
+    /// Its id.
+    pub fn pid(&self) -> anyhow::Result<u32> {
+        self.child.id().with_context(|| format!("{} has ended by itself; see its log", self.name))
+    }
+
     /// An error if it has ended by itself.
     pub fn lives(&mut self) -> anyhow::Result<()> {
         match self.child.try_wait()? {

@@ -20,6 +20,9 @@ use problem::Problem;
 use session::Session;
 use ui::{Ui, note};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     let cli = Cli::parse();

@@ -54,7 +54,7 @@ impl Session {
 
     /// One run.
     pub(crate) async fn run(&self, run: &str) -> Result<v1::Run, Problem> {
-        let request = v1::GetRunRequest { tenant: self.tenant(), run: run.to_owned() };
+        let request = v1::GetRunRequest { tenant: self.tenant(), run: run.to_owned(), wait: None };
         Ok(answer!(self.client.runs().get_run(request))?)
     }
 }

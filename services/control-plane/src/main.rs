@@ -5,6 +5,9 @@ use tenure_control_plane::{Config, serve};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Keeps tenants, agents, versions and runs, and hands runs to workers
 #[derive(Parser)]
 #[command(version, name = "tenure-control-plane")]

@@ -4,6 +4,9 @@ use std::process::ExitCode;
 
 use tenure_worker::Config;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[tokio::main]
 async fn main() -> ExitCode {
     // Before anything can make a TLS client: without a provider those panic. It fails only if one

@@ -13,7 +13,7 @@ impl Run {
     /// replaced is extended as well: taking over is what revokes.
     pub fn beat(&self, id: LeaseId, now: Timestamp, ttl: Duration) -> Result<Transition> {
         let after = self.alive(id, now, ttl)?;
-        Ok(Transition::of(self, after, Vec::new(), now))
+        Ok(Transition::of(self, after, Vec::new(), now).advancing())
     }
 
     /// The run after a sign of life of its owner: the first one counts as an attempt.

@@ -237,7 +237,9 @@ fn append(
         after.stalled = 0;
         effects.push(Effect::WakeWatchers);
     }
-    Ok(Transition::of(before, after, effects, now))
+    let appended = Transition::of(before, after, effects, now);
+    // What a record opens counts on the row as well.
+    Ok(if appended.is_plain() { appended.advancing() } else { appended })
 }
 
 impl Run {

@@ -13,7 +13,7 @@ use crate::name::Name;
 use crate::payload::Payload;
 use crate::text;
 use crate::time::Timestamp;
-use crate::transition::{Effect, Transition};
+use crate::transition::{Change, Effect, Transition};
 
 /// What a new run is made of.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -154,7 +154,7 @@ impl Run {
             Some(_) | None => {}
         }
         effects.push(Effect::WakeWatchers);
-        Ok(Transition { before: None, run, effects })
+        Ok(Transition { before: None, run, effects, change: Change::Whole })
     }
 }
 

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
+use crate::changes::assert_kept;
 use crate::common::{
     DEADLINE, GRACE, OFFER, TTL, ann, apply, at, call, commit_of, created, fail, lease_id,
     question, record, worker,
@@ -194,6 +195,7 @@ impl World {
         if owner(&before) != owner(&self.run) {
             assert!(self.run.epoch > before.epoch, "the owner changed and the epoch did not");
         }
+        assert_kept(&before, transition.change, &self.run);
         for effect in &transition.effects {
             self.check_writer(&before, effect);
         }

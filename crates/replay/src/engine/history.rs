@@ -11,11 +11,27 @@ use crate::mismatch::{Mismatch, Side};
 /// What the journal has and the code has not asked for yet.
 #[derive(Debug, Default)]
 pub(super) struct History {
-    recorded: HashMap<Key, Recorded>,
+    /// How many entries the journal has.
+    entries: u64,
+    /// The keys in the order in which the journal first had them. Code mostly asks in that order, and
+    /// then what it asks for lies where it is looked for first.
+    places: Vec<Place>,
+    index: HashMap<Key, usize>,
+    /// Behind the place that was asked for last.
+    next: usize,
+    /// How many places were not asked for.
+    unused: usize,
     /// How many signals the journal says were taken from this run's inbox, by the name of the wait.
     taken: HashMap<String, u64>,
     /// Waits that have their result, or were given one.
     closed: HashSet<Key>,
+}
+
+/// A key, and where it stands unless it was asked for.
+#[derive(Debug)]
+struct Place {
+    key: Key,
+    recorded: Option<Recorded>,
 }
 
 /// Where one key stands.
@@ -47,21 +63,31 @@ pub(super) enum State {
 }
 
 impl History {
-    /// Reads a journal. One whose `seq` are not 1..n, or that has two results that count under one
-    /// key, was not read whole or is damaged.
-    pub(super) fn read(journal: impl IntoIterator<Item = Entry>) -> Result<Self> {
-        let mut history = Self::default();
-        for (place, entry) in journal.into_iter().enumerate() {
-            if entry.seq != place as u64 + 1 {
-                let (seq, place) = (entry.seq, place + 1);
+    pub(super) fn with_capacity(entries: usize) -> Self {
+        let (places, index) = (Vec::with_capacity(entries), HashMap::with_capacity(entries));
+        Self { places, index, ..Self::default() }
+    }
+
+    /// Reads the next entries of a journal. One whose `seq` are not 1..n, or that has two results that
+    /// count under one key, was not read whole or is damaged.
+    pub(super) fn read(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<()> {
+        for entry in entries {
+            self.entries += 1;
+            if entry.seq != self.entries {
+                let (seq, place) = (entry.seq, self.entries);
                 return Err(Error::internal(format!("entry {seq} stands in place {place}")));
             }
             // The system's own entries are for people.
             if !entry.record.key.is_reserved() {
-                history.remember(entry)?;
+                self.remember(entry)?;
             }
         }
-        Ok(history)
+        Ok(())
+    }
+
+    /// How many entries were read.
+    pub(super) fn entries(&self) -> u64 {
+        self.entries
     }
 
     fn remember(&mut self, entry: Entry) -> Result<()> {
@@ -71,7 +97,7 @@ impl History {
         if epoch > 0 && takes_signal(&record) {
             *self.taken.entry(step_name(&key).to_owned()).or_default() += 1;
         }
-        let before = self.recorded.get(&key);
+        let before = self.recorded(&key);
         let was_open = before.is_some_and(|before| matches!(before.state, State::Open));
         let given = record.kind == EntryKind::Steering;
         let side = Side { kind: record.kind, input: record.input };
@@ -84,8 +110,21 @@ impl History {
             self.closed.insert(key.clone());
         }
         let counts = !given && !matches!(state, State::Again { .. });
-        self.recorded.insert(key, Recorded { seq, at, state, side: counts.then_some(side) });
+        self.set(key, Recorded { seq, at, state, side: counts.then_some(side) });
         Ok(())
+    }
+
+    fn recorded(&self, key: &Key) -> Option<&Recorded> {
+        self.places[*self.index.get(key)?].recorded.as_ref()
+    }
+
+    fn set(&mut self, key: Key, recorded: Recorded) {
+        let place = *self.index.entry(key.clone()).or_insert(self.places.len());
+        if place == self.places.len() {
+            self.places.push(Place { key, recorded: None });
+            self.unused += 1;
+        }
+        self.places[place].recorded = Some(recorded);
     }
 
     /// What the journal has under this key, if it is what is asked for. Each key is asked for once,
@@ -95,7 +134,7 @@ impl History {
         key: &Key,
         found: &Side,
     ) -> std::result::Result<Option<Recorded>, Box<Mismatch>> {
-        let recorded = self.recorded.remove(key);
+        let recorded = self.remove(key);
         let side = recorded.as_ref().and_then(|recorded| recorded.side.clone());
         match side.filter(|side| side != found) {
             None => Ok(recorded),
@@ -106,14 +145,27 @@ impl History {
         }
     }
 
+    fn remove(&mut self, key: &Key) -> Option<Recorded> {
+        let expected = self.places.get(self.next).is_some_and(|place| place.key == *key);
+        let place = if expected { self.next } else { *self.index.get(key)? };
+        let recorded = self.places[place].recorded.take()?;
+        self.next = place + 1;
+        self.unused -= 1;
+        if self.unused == 0 {
+            // The replay is over, and the run may go on for long.
+            (self.places, self.index) = Default::default();
+        }
+        Some(recorded)
+    }
+
     /// The place of the last entry under this key, if the code has not asked for it.
     pub(super) fn place(&self, key: &Key) -> Option<u64> {
-        Some(self.recorded.get(key)?.seq)
+        Some(self.recorded(key)?.seq)
     }
 
     /// How many keys the code has not asked for.
     pub(super) fn unused(&self) -> usize {
-        self.recorded.len()
+        self.unused
     }
 
     /// Whether this signal is one of those that the journal says were taken. They were taken in

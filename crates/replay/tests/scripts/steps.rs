@@ -202,3 +202,28 @@ fn ten_thousand_steps_replay_in_order() {
     assert_eq!(step(&mut engine, &root, "step"), execute("step#10000"));
     assert_eq!(engine.unused(), 0);
 }
+
+#[test]
+fn a_journal_in_pages_is_answered_in_whatever_order_the_code_asks() {
+    let root = Scope::root();
+    let journal = history((0..9).map(|n| record(&format!("s{n}"), &n.to_string())));
+    let mut engine = Engine::with_capacity(4);
+    for page in journal.chunks(4) {
+        engine.read(page.to_vec()).unwrap();
+    }
+    assert_eq!(engine.entries(), 9);
+    for n in [3, 4, 0, 8, 1, 2, 7, 6] {
+        assert_eq!(step(&mut engine, &root, &format!("s{n}")), recorded(&n.to_string()));
+    }
+    assert_eq!(engine.unused(), 1);
+    // The same name again is another step, and the last one ends the replay.
+    assert_eq!(step(&mut engine, &root, "s3"), execute("s3#1"));
+    assert_eq!(step(&mut engine, &root, "s5"), recorded("5"));
+    assert_eq!(step(&mut engine, &root, "s9"), execute("s9"));
+    assert_eq!(engine.unused(), 0);
+    // A page that is missing, or comes twice.
+    let mut engine = Engine::new(journal[..4].to_vec()).unwrap();
+    assert!(engine.read(journal[5..].to_vec()).is_err());
+    let mut engine = Engine::new(journal[..4].to_vec()).unwrap();
+    assert!(engine.read(journal[..4].to_vec()).is_err());
+}

@@ -89,7 +89,7 @@ impl Step<'_> {
             },
         };
         let result = done.and_then(|(value, usage)| {
-            let what = format!("the result of step `{}`", self.name);
+            let what = format_args!("the result of step `{}`", self.name);
             let payload = payload::encode("invalid_result", what, &value)?;
             Ok((value, payload, usage))
         });

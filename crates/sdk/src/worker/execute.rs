@@ -5,13 +5,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use futures::FutureExt as _;
-use futures::future::BoxFuture;
 use tenure_core::{Error, ErrorKind, Failure, Payload, limits};
 use tenure_proto::{convert, v1};
 use tenure_replay::Engine;
 use v1::outcome::Outcome;
 
-use super::leased::{Leased, Parts};
+use super::leased::{Event, Leased, Parts, Running};
 use super::read::read_journal;
 use super::standing::Standing;
 use super::{Code, Shared};
@@ -60,14 +59,13 @@ impl Shared {
         standing: Standing,
     ) -> Result<(Leased, Result<(), Failure>), Error> {
         let spec = self.specs.get(client, &wire.spec_digest).await?;
-        let journal = read_journal(client, &mut wire).await?;
-        let (engine, damage) = match Engine::new(journal) {
+        let (engine, damage) = match read_journal(client, &mut wire).await? {
             Ok(engine) => (engine, Ok(())),
             Err(error) => (Engine::default(), Err(damaged(&error))),
         };
         let observer = self.settings.observer.clone();
-        let client = client.clone();
-        let parts = Parts { client, standing, observer, spec, engine, received_at };
+        let (client, commits) = (client.clone(), self.commits.clone());
+        let parts = Parts { client, commits, standing, observer, spec, engine, received_at };
         let leased = Leased::new(&wire, parts)?;
         // Before the code starts: what arrived in time must not lose against a timeout that the code
         // only notices now.
@@ -110,20 +108,12 @@ fn panicked(leased: &Leased) -> Stop {
 
 /// Polls the code while the lease stands. Dropping the code is how it is stopped: what it recorded
 /// is safe, and nothing else of it matters.
-async fn supervise(
-    leased: &Leased,
-    mut code: BoxFuture<'static, Result<Payload, Stop>>,
-) -> Result<Payload, Stop> {
+async fn supervise(leased: &Leased, mut code: Running) -> Result<Payload, Stop> {
     loop {
-        tokio::select! {
-            biased;
-            state = leased.standing.until(|state| state.lost || state.cancelled) => {
-                return Err(if state.lost { Stop::LeaseLost } else { Stop::Cancelled });
-            }
-            result = &mut code => return result,
-            () = leased.inbox_moved() => read_inbox(leased).await?,
-            () = leased.at_rest() => return Err(Stop::Drained),
-            () = leased.parked() => park(leased).await?,
+        match leased.next_event(&mut code).await {
+            Event::Ended(result) => return result,
+            Event::InboxMoved => read_inbox(leased).await?,
+            Event::Quiet => park(leased).await?,
         }
     }
 }

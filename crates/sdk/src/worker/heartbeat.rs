@@ -10,7 +10,7 @@ use tenure_core::{Error, Name, WorkerId, limits};
 use tenure_proto::{convert, v1};
 use tokio::sync::{Notify, watch};
 
-use super::standing::Standing;
+use super::standing::{Standing, good_until};
 use crate::client::{Client, jittered};
 
 /// The leases that are kept alive, and the thread that does it; it ends when this is dropped.
@@ -244,8 +244,7 @@ fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, se
     let all = leases.lock();
     for lease in beaten {
         if let Some(held) = all.get(&lease.run).filter(|held| held.lease == lease.lease) {
-            let good = Some(good_until(sent, held.ttl));
-            held.standing.change(|state| state.good_until = state.good_until.max(good));
+            held.standing.extend(good_until(sent, held.ttl));
         }
     }
     for piece in news {
@@ -258,10 +257,4 @@ fn learn(leases: &Leases, beaten: &[v1::HeldLease], news: Vec<v1::LeaseNews>, se
             });
         }
     }
-}
-
-/// Until when steps may begin under a lease that was extended by so much: one sixth of it is left for
-/// what is being sent.
-fn good_until(sent: Instant, extended: Duration) -> Instant {
-    sent + extended * 5 / 6
 }

@@ -1,8 +1,10 @@
 //! One leased run in this worker.
 
 mod activity;
+mod event;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,10 +16,12 @@ use tokio::sync::watch;
 
 use super::Observer;
 use super::check::Check;
-use super::journal::{Committer, Journal};
+use super::commits::Commits;
+use super::journal::Journal;
 use super::standing::Standing;
 use crate::client::Client;
 use activity::Activity;
+pub(super) use event::{Event, Running};
 
 /// Everything that the code of one leased run is about.
 pub(crate) struct Leased {
@@ -36,7 +40,9 @@ pub(crate) struct Leased {
     /// Set if it only checks the journal of another run.
     pub(super) check: Option<Check>,
     engine: Mutex<Engine>,
-    activity: watch::Sender<Activity>,
+    activity: Mutex<Activity>,
+    /// Whether the code is being polled by the run's task.
+    polling: AtomicBool,
     /// How many inbox items the engine has been given.
     received: watch::Sender<u64>,
     /// When the run was leased, by the clock of its entries and by this worker's.
@@ -48,6 +54,7 @@ pub(crate) struct Leased {
 /// What a leased run is made of, beside what the wire says.
 pub(super) struct Parts {
     pub(super) client: Client,
+    pub(super) commits: Arc<Commits>,
     pub(super) standing: Standing,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) spec: Bytes,
@@ -58,14 +65,9 @@ pub(super) struct Parts {
 
 impl Leased {
     pub(super) fn new(wire: &v1::LeasedRun, parts: Parts) -> Result<Self, Error> {
-        let Parts { client, standing, observer, spec, engine, received_at } = parts;
-        let committer = Committer {
-            client: client.clone(),
-            run: wire.run.clone(),
-            lease: wire.lease.clone(),
-            next_seq: wire.next_seq,
-            standing: standing.clone(),
-        };
+        let Parts { client, commits, standing, observer, spec, engine, received_at } = parts;
+        let tenant = client.tenant().as_str();
+        let journal = Journal::new(wire, tenant, commits, standing.clone());
         Ok(Self {
             run: wire.run.parse()?,
             agent: wire.agent.parse()?,
@@ -76,11 +78,12 @@ impl Leased {
             epoch: wire.epoch,
             client,
             standing,
-            journal: committer.start(),
+            journal,
             observer,
             check: Check::of(wire),
             engine: Mutex::new(engine),
-            activity: watch::Sender::default(),
+            activity: Mutex::default(),
+            polling: AtomicBool::default(),
             received: watch::Sender::default(),
             since: (convert::timestamp_in(wire.leased_at.as_ref()), received_at),
             alarms: Mutex::default(),
@@ -150,16 +153,6 @@ impl Leased {
                 return Ok(());
             }
         }
-    }
-
-    /// Returns when the inbox has what the engine has not been given. A check reads no inbox: what is
-    /// not in the journal is not taken.
-    pub(super) async fn inbox_moved(&self) {
-        if self.check.is_some() {
-            return std::future::pending().await;
-        }
-        let received = self.engine().received();
-        self.standing.until(|state| state.inbox > received).await;
     }
 
     /// Returns when the engine has been given all that is known to have arrived.

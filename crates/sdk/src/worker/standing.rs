@@ -1,8 +1,10 @@
 //! How things stand with a lease: what heartbeats, commits and the worker tell the run's task.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::task::Waker;
+use std::time::{Duration, Instant};
 
+use futures::task::AtomicWaker;
 use tokio::sync::watch;
 
 /// What the run's task is told. Everything only ever moves one way, except `paused`.
@@ -19,8 +21,8 @@ pub(crate) struct State {
     pub(crate) draining: bool,
     /// …and do not wait for those that are being executed either.
     pub(crate) abandoned: bool,
-    /// Until when steps may begin: most of the lease's time from when the last heartbeat was *sent*
-    /// that was acknowledged. Later the lease may be gone, and nobody may have said so yet.
+    /// Until when steps may begin: most of the lease's time from when the last sign of life was *sent*
+    /// that was acknowledged, a heartbeat or a commit. Later the lease may be gone, and nobody may have said so yet.
     pub(crate) good_until: Option<Instant>,
     /// How many entries the run's inbox has.
     pub(crate) inbox: u64,
@@ -43,27 +45,67 @@ impl State {
     }
 }
 
+/// Until when steps may begin under a lease that was extended by so much: one sixth of it is left for
+/// what is being sent.
+pub(super) fn good_until(sent: Instant, extended: Duration) -> Instant {
+    sent + extended * 5 / 6
+}
+
 /// A shared [`State`] that can be waited on.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Standing(Arc<watch::Sender<State>>);
+pub(crate) struct Standing(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    state: watch::Sender<State>,
+    /// The run's task, which looks at the state whenever it is polled.
+    task: AtomicWaker,
+}
 
 impl Standing {
     pub(crate) fn get(&self) -> State {
-        *self.0.borrow()
+        *self.0.state.borrow()
     }
 
     /// Changes the state; who waits is told only if it is another one.
     pub(crate) fn change(&self, change: impl FnOnce(&mut State)) {
-        self.0.send_if_modified(|state| {
+        let changed = self.0.state.send_if_modified(|state| {
             let before = *state;
             change(state);
             *state != before
         });
+        if changed {
+            self.wake();
+        }
+    }
+
+    /// Steps may begin until then. Each commit extends the lease: who waits is told only if it could
+    /// not be believed in.
+    pub(super) fn extend(&self, until: Instant) {
+        self.0.state.send_if_modified(|state| {
+            let was_good = state.is_good(Instant::now());
+            state.good_until = state.good_until.max(Some(until));
+            !was_good
+        });
+    }
+
+    /// Wakes the task that is being polled whenever the state changes.
+    pub(super) fn listen(&self, task: &Waker) {
+        self.0.task.register(task);
+    }
+
+    /// Has the run's task look again.
+    pub(super) fn wake(&self) {
+        self.0.task.wake();
     }
 
     /// Waits until the state is so.
-    pub(crate) async fn until(&self, so: impl FnMut(&State) -> bool) -> State {
-        let mut receiver = self.0.subscribe();
+    pub(crate) async fn until(&self, mut so: impl FnMut(&State) -> bool) -> State {
+        let state = self.get();
+        if so(&state) {
+            return state;
+        }
+        let mut receiver = self.0.state.subscribe();
         let reached = receiver.wait_for(so).await.map(|state| *state);
         match reached {
             Ok(state) => state,
@@ -75,8 +117,6 @@ impl Standing {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
@@ -87,5 +127,22 @@ mod tests {
         assert!(!State { good_until: past, ..State::default() }.may_begin(now), "nobody was heard");
         let leaving = State { good_until: soon, draining: true, ..State::default() };
         assert!(!leaving.may_begin(now));
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_a_lease_to_stand_again_hears_of_it() {
+        let standing = Standing::default();
+        let now = Instant::now();
+        standing.change(|state| state.good_until = Some(now));
+        let far = now + Duration::from_hours(1);
+        let waits = standing.until(|state| state.is_good(Instant::now()));
+        let (state, ()) = tokio::join!(waits, async { standing.extend(far) });
+        assert_eq!(state.good_until, Some(far));
+        standing.extend(now);
+        assert_eq!(
+            standing.get().good_until,
+            Some(far),
+            "an answer that came late takes nothing away"
+        );
     }
 }

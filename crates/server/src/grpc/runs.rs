@@ -22,8 +22,9 @@ impl RunService for Api {
         &self,
         request: Request<v1::CreateRunRequest>,
     ) -> Result<Response<v1::Run>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         let created = async {
+            let wait = convert::duration_in("wait", request.wait.take())?;
             let digest = Digest::of(request.encode_to_vec());
             let key = request.idempotency_key;
             let create = CreateRun {
@@ -40,7 +41,7 @@ impl RunService for Api {
                 timeout: convert::duration_if("timeout", request.timeout)?,
                 concurrency: convert::concurrency_in(request.concurrency)?,
             };
-            self.service.create_run(create).await
+            self.service.create_run(create, wait).await
         };
         self.answer(created.await)
     }
@@ -52,7 +53,8 @@ impl RunService for Api {
         let request = request.into_inner();
         let found = async {
             let tenant = name("tenant", &request.tenant)?;
-            self.service.get_run(&tenant, request.run.parse()?).await
+            let wait = convert::duration_in("wait", request.wait)?;
+            self.service.get_run(&tenant, request.run.parse()?, wait).await
         };
         self.answer(found.await)
     }

@@ -1,9 +1,11 @@
 use std::collections::BTreeSet;
 
-use tenure_core::{Error, Name};
+use futures::future::join_all;
+use tenure_core::{Error, Name, limits};
 use tenure_proto::v1::worker_service_server::WorkerService;
 use tenure_proto::{convert, v1};
 use tonic::{Request, Response, Status, async_trait};
+use v1::commit_result::Result as Committed;
 use v1::poll_response::Result as Wire;
 
 use super::{Api, name};
@@ -71,19 +73,25 @@ impl WorkerService for Api {
         &self,
         request: Request<v1::CommitRequest>,
     ) -> Result<Response<v1::CommitResponse>, Status> {
-        let request = request.into_inner();
-        let committed = async {
-            let tenant = name("tenant", &request.tenant)?;
-            let run = request.run.parse()?;
-            self.service.commit(&tenant, run, convert::commit_in(request)?).await
+        let committed = self.commit_one(request.into_inner()).await;
+        Ok(Response::new(committed.map_err(|error| self.refuse(&error))?))
+    }
+
+    async fn batch_commit(
+        &self,
+        request: Request<v1::BatchCommitRequest>,
+    ) -> Result<Response<v1::BatchCommitResponse>, Status> {
+        let commits = request.into_inner().commits;
+        check_batch(&commits).map_err(|error| self.refuse(&error))?;
+        let one = |commit| async {
+            let result = match self.commit_one(commit).await {
+                Ok(committed) => Committed::Committed(committed),
+                Err(error) => Committed::Refused(self.refuse_part(&error)),
+            };
+            v1::CommitResult { result: Some(result) }
         };
-        let run = committed.await.map_err(|error| self.refuse(&error))?;
-        Ok(Response::new(v1::CommitResponse {
-            next_seq: run.next_seq,
-            inbox: run.inbox,
-            cancel_requested: run.cancel_asked().is_some(),
-            pause_requested: run.pause_asked(),
-        }))
+        let results = join_all(commits.into_iter().map(one)).await;
+        Ok(Response::new(v1::BatchCommitResponse { results }))
     }
 
     async fn read_journal(
@@ -143,6 +151,28 @@ impl WorkerService for Api {
         let artifact = put.await.map_err(|error| self.refuse(&error))?;
         let (id, digest) = (artifact.id.to_string(), artifact.digest.to_string());
         Ok(Response::new(v1::PutArtifactResponse { id, digest }))
+    }
+}
+
+impl Api {
+    async fn commit_one(&self, request: v1::CommitRequest) -> Result<v1::CommitResponse, Error> {
+        let tenant = name("tenant", &request.tenant)?;
+        let run = request.run.parse()?;
+        let run = self.service.commit(&tenant, run, convert::commit_in(request)?).await?;
+        Ok(v1::CommitResponse {
+            next_seq: run.next_seq,
+            inbox: run.inbox,
+            cancel_requested: run.cancel_asked().is_some(),
+            pause_requested: run.pause_asked(),
+        })
+    }
+}
+
+fn check_batch(commits: &[v1::CommitRequest]) -> Result<(), Error> {
+    match commits.len() {
+        0 => Err(Error::invalid("commits is empty: send at least one")),
+        1..=limits::LEASES => Ok(()),
+        more => Err(Error::too_large("the number of commits in one batch", more, limits::LEASES)),
     }
 }
 

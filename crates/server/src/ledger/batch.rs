@@ -1,27 +1,27 @@
 //! One lane: takes what is waiting, does it in one transaction, answers everybody.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::run::{Concurrency, NewRun, Policy};
 use tenure_core::{
-    Effect, Error, Interrupt, InterruptId, Result, Run, RunId, TenantId, Timestamp, Transition,
+    AgentId, Effect, Error, Interrupt, InterruptId, Result, Run, RunId, TenantId, Timestamp,
+    Transition,
 };
-use tenure_store::{Locked, RunKey, Store, StoreError, Turn, Tx};
+use tenure_store::{Locked, RunKey, SeenAgent, StoreError, Turn, Tx};
 use tokio::sync::mpsc;
 
-use super::{Command, Done, Job};
-use crate::service::effects;
-use crate::wake::Wake;
+use super::{Command, Done, Job, Lane, Refusal};
 
 /// Commands in one transaction: beyond this a commit is shared by so many that more add latency
 /// and no throughput.
-const BATCH: usize = 256;
+const BATCH: usize = 512;
 /// The pause before a run that another transaction has locked is tried again.
 const BUSY: Duration = Duration::from_millis(1);
 
-pub(super) async fn work(store: Arc<dyn Store>, wake: Arc<Wake>, mut jobs: mpsc::Receiver<Job>) {
+pub(super) async fn work(lane: Lane, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::with_capacity(BATCH);
     loop {
         if batch.is_empty() {
@@ -30,37 +30,42 @@ pub(super) async fn work(store: Arc<dyn Store>, wake: Arc<Wake>, mut jobs: mpsc:
             }
         } else {
             tokio::time::sleep(BUSY).await;
-            while batch.len() < BATCH {
-                match jobs.try_recv() {
-                    Ok(job) => batch.push(job),
-                    Err(_) => break,
-                }
+        }
+        // Those that were answered by the last batch, and those that wait in sockets, come along.
+        tokio::task::yield_now().await;
+        while batch.len() < BATCH {
+            match jobs.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
             }
         }
-        batch = settle(&*store, &wake, batch).await;
+        batch = lane.settle_known(batch).await;
+        if !batch.is_empty() {
+            batch = settle(&lane, batch).await;
+        }
     }
 }
 
 /// Does a batch and answers it; gives back the jobs whose runs were busy.
-async fn settle(store: &dyn Store, wake: &Wake, mut jobs: Vec<Job>) -> Vec<Job> {
+async fn settle(lane: &Lane, mut jobs: Vec<Job>) -> Vec<Job> {
     let commands: Vec<&Command> = jobs.iter().map(|job| &job.command).collect();
-    let verdicts = match attempt_all(store, wake, &commands).await {
+    let verdicts = match attempt_all(lane, &commands).await {
         Ok(verdicts) => verdicts,
         // Something that one command brought may have failed the statement for all of them.
         Err(error) if jobs.len() > 1 && !matches!(error, StoreError::Unavailable(_)) => {
             tracing::warn!(%error, "a batch of {} commands failed; doing them one by one", jobs.len());
             let mut alone = Vec::with_capacity(jobs.len());
             for command in &commands {
-                alone.push(match attempt_all(store, wake, &[command]).await {
+                alone.push(match attempt_all(lane, &[command]).await {
                     Ok(mut verdict) => verdict.remove(0),
-                    Err(error) => Verdict::Done(Err(error.into())),
+                    Err(error) => Verdict::Done(Err(Error::from(error).into())),
                 });
             }
             alone
         }
         Err(error) => {
-            let error = Error::from(error);
-            jobs.iter().map(|_| Verdict::Done(Err(error.clone()))).collect()
+            let refusal = Refusal::from(Error::from(error));
+            jobs.iter().map(|_| Verdict::Done(Err(refusal.clone()))).collect()
         }
     };
     let mut busy = Vec::new();
@@ -76,7 +81,7 @@ async fn settle(store: &dyn Store, wake: &Wake, mut jobs: Vec<Job>) -> Vec<Job> 
 
 /// What became of one command of a batch.
 enum Verdict {
-    Done(Result<Done>),
+    Done(Result<Done, Refusal>),
     Busy,
 }
 
@@ -86,24 +91,20 @@ enum Attempt {
     Settled(Vec<Verdict>),
     /// Nothing was done: these creations are refused, and what was reserved for them must not stay.
     /// The others are to be done without them.
-    Refused(Vec<(usize, Error)>),
+    Refused(Vec<(usize, Refusal)>),
 }
 
 /// Does all commands, in one transaction unless creations are refused.
-async fn attempt_all(
-    store: &dyn Store,
-    wake: &Wake,
-    commands: &[&Command],
-) -> Result<Vec<Verdict>, StoreError> {
+async fn attempt_all(lane: &Lane, commands: &[&Command]) -> Result<Vec<Verdict>, StoreError> {
     let mut verdicts: Vec<Option<Verdict>> = commands.iter().map(|_| None).collect();
     loop {
         let open: Vec<usize> =
             (0..commands.len()).filter(|place| verdicts[*place].is_none()).collect();
         let left: Vec<&Command> = open.iter().map(|place| commands[*place]).collect();
-        match attempt(store, wake, &left).await? {
+        match attempt(lane, &left).await? {
             Attempt::Refused(refused) => {
-                for (place, error) in refused {
-                    verdicts[open[place]] = Some(Verdict::Done(Err(error)));
+                for (place, refusal) in refused {
+                    verdicts[open[place]] = Some(Verdict::Done(Err(refusal)));
                 }
             }
             Attempt::Settled(settled) => {
@@ -117,12 +118,14 @@ async fn attempt_all(
 }
 
 /// One transaction for all commands. Nothing is answered before it is committed.
-async fn attempt(
-    store: &dyn Store,
-    wake: &Wake,
-    commands: &[&Command],
-) -> Result<Attempt, StoreError> {
-    let mut tx = store.begin().await?;
+async fn attempt(lane: &Lane, commands: &[&Command]) -> Result<Attempt, StoreError> {
+    // Before the transaction begins, which may be on the only connection that there is.
+    let newest = newest_versions(lane, commands).await?;
+    let mut tx = lane.store.begin().await?;
+    let stale = stale_agents(&mut *tx, commands, &newest).await?;
+    if !stale.is_empty() {
+        return Ok(Attempt::Refused(stale));
+    }
     let callers = lock_callers(&mut *tx, commands).await?;
     let taken = reserve_keys(&mut *tx, commands, &callers).await?;
     let turns = take_turns(&mut *tx, commands, &taken, &callers).await?;
@@ -149,18 +152,60 @@ async fn attempt(
     }
     tx.save(&transitions).await?;
     tx.commit().await?;
-    effects::tell(wake, &transitions);
+    lane.saved(&transitions);
     Ok(Attempt::Settled(verdicts))
 }
 
 /// Why a creation is refused whose idempotency key was reserved just now.
-fn refused(command: &Command, taken: Option<&RunKey>, verdict: &Verdict) -> Option<Error> {
+fn refused(command: &Command, taken: Option<&RunKey>, verdict: &Verdict) -> Option<Refusal> {
     match (command, taken, verdict) {
-        (Command::Create { key: Some(_), .. }, None, Verdict::Done(Err(error))) => {
-            Some(error.clone())
+        (Command::Create { key: Some(_), .. }, None, Verdict::Done(Err(refusal))) => {
+            Some(refusal.clone())
         }
         _ => None,
     }
+}
+
+const fn seen(command: &Command) -> Option<SeenAgent> {
+    match command {
+        Command::Create { seen, .. } => *seen,
+        Command::Change { .. } | Command::Deliver { .. } | Command::Resolve { .. } => None,
+    }
+}
+
+/// The newest version of each agent whose runs are created.
+async fn newest_versions(
+    lane: &Lane,
+    commands: &[&Command],
+) -> Result<HashMap<(TenantId, AgentId), u32>, StoreError> {
+    let mut newest = HashMap::new();
+    for SeenAgent { tenant, agent, .. } in commands.iter().filter_map(|command| seen(command)) {
+        if let Entry::Vacant(place) = newest.entry((tenant, agent)) {
+            let found = lane.store.get_agent(tenant, agent).await?;
+            place.insert(found.map_or(0, |found| found.latest));
+        }
+    }
+    Ok(newest)
+}
+
+/// The creations whose agents are not as they were seen.
+async fn stale_agents(
+    tx: &mut dyn Tx,
+    commands: &[&Command],
+    newest: &HashMap<(TenantId, AgentId), u32>,
+) -> Result<Vec<(usize, Refusal)>, StoreError> {
+    let all: BTreeSet<SeenAgent> = commands.iter().filter_map(|command| seen(command)).collect();
+    let mut stale = BTreeSet::new();
+    for agent in all {
+        let of = [(agent.tenant, None), (agent.tenant, Some(agent.agent))];
+        let capped = agent.uncapped && !tx.lock_caps(&of).await?.is_empty();
+        if capped || newest.get(&(agent.tenant, agent.agent)) != Some(&agent.latest) {
+            stale.insert(agent);
+        }
+    }
+    let is_stale = |command| seen(command).is_some_and(|seen| stale.contains(&seen));
+    let places = commands.iter().enumerate().filter(|(_, command)| is_stale(command));
+    Ok(places.map(|(place, _)| (place, Refusal::Stale)).collect())
 }
 
 type Callers = HashMap<(TenantId, RunId), Locked>;
@@ -311,7 +356,7 @@ impl Page {
     /// Decides one command on the run as the commands before it left it.
     fn decide(&mut self, command: &Command, taken: Option<&RunKey>) -> Verdict {
         match command {
-            Command::Create { new, key } => self.create(new, key.as_ref(), taken),
+            Command::Create { new, key, .. } => self.create(new, key.as_ref(), taken),
             Command::Change { tenant, run, decide } => self.change(*tenant, *run, decide),
             Command::Deliver { tenant, run, source, decide } => {
                 let source = (*tenant, *run, source.clone());
@@ -324,7 +369,7 @@ impl Page {
                 let id = (*tenant, *interrupt);
                 let Some(found) = self.interrupts.get(&id).cloned() else {
                     let message = format!("there is no interrupt {interrupt}");
-                    return Verdict::Done(Err(Error::not_found(message)));
+                    return Verdict::Done(Err(Error::not_found(message).into()));
                 };
                 let decided = self.change(*tenant, *run, &|run, now| decide(run, &found, now));
                 self.resolved(id, *run);
@@ -348,10 +393,10 @@ impl Page {
     fn create(&mut self, new: &NewRun, key: Option<&RunKey>, taken: Option<&RunKey>) -> Verdict {
         match (key, taken) {
             (Some(key), Some(first)) if first.digest != key.digest => {
-                Verdict::Done(Err(Error::already_exists(format!(
+                Verdict::Done(Err(Refusal::from(Error::already_exists(format!(
                     "idempotency key `{}` was used for another request, which created {}",
                     key.key, first.run
-                ))))
+                )))))
             }
             (_, Some(first)) => self.change(first.tenant, first.run, &|_, _| Ok(None)),
             (_, None) if is_put_off(new, &self.callers) => Verdict::Busy,
@@ -361,7 +406,7 @@ impl Page {
                     self.transitions.insert((new.tenant, new.id), transition);
                     Verdict::Done(Ok(Done { run, changed: true }))
                 }
-                Err(error) => Verdict::Done(Err(error)),
+                Err(error) => Verdict::Done(Err(error.into())),
             },
         }
     }
@@ -409,11 +454,12 @@ impl Page {
             (None, Some(Locked::Run(run))) => run.clone(),
             (None, Some(Locked::Busy)) => return Verdict::Busy,
             (None, Some(Locked::Missing) | None) => {
-                return Verdict::Done(Err(Error::not_found(format!("there is no run {run}"))));
+                let error = Error::not_found(format!("there is no run {run}"));
+                return Verdict::Done(Err(error.into()));
             }
         };
         match decide(&before, self.now) {
-            Err(error) => Verdict::Done(Err(error)),
+            Err(error) => Verdict::Done(Err(error.into())),
             Ok(None) => Verdict::Done(Ok(Done { run: before, changed: false })),
             Ok(Some(next)) => {
                 let after = Arc::new(next.run.clone());

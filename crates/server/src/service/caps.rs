@@ -24,6 +24,7 @@ impl Service {
         let id = self.tenant_id(tenant).await?;
         let found = self.agent(id, agent).await?;
         self.set_cap((id, Some(found.id)), max_running).await?;
+        self.forget_agent(id, agent);
         self.agent(id, agent).await
     }
 

@@ -1,45 +1,34 @@
 //! What never changes and is asked for all the time: which tenant a name is, which agent an id is,
 //! what a version says. Kept in memory, because asking again can only give the same answer.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use tenure_core::agent::{Agent, Version};
 use tenure_core::{AgentId, Error, Name, Result, TenantId};
 
 use super::Service;
+use crate::cache::Cache;
 
-#[derive(Default)]
 pub(super) struct Catalog {
     tenants: Cache<Name, TenantId>,
+    /// Agents without a cap as they were last seen: these do change. Whoever uses one has that checked
+    /// where it matters.
+    seen: Cache<(TenantId, Name), Agent>,
     agents: Cache<(TenantId, AgentId), Name>,
     versions: Cache<(TenantId, AgentId, u32), Arc<Version>>,
 }
 
-/// A map that is emptied when it is full: simple, bounded, and refilled by what is in use.
-struct Cache<K, V>(Mutex<HashMap<K, V>>);
-
 /// Objects in one cache. A version of the largest size 256 KiB makes this the bound that matters.
 const CACHED: usize = 1_000;
 
-impl<K, V> Default for Cache<K, V> {
+impl Default for Catalog {
     fn default() -> Self {
-        Self(Mutex::default())
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> Cache<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-    }
-
-    fn put(&self, key: K, value: V) {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= CACHED {
-            map.clear();
+        Self {
+            tenants: Cache::of(CACHED),
+            seen: Cache::of(CACHED),
+            agents: Cache::of(CACHED),
+            versions: Cache::of(CACHED),
         }
-        map.insert(key, value);
     }
 }
 
@@ -60,6 +49,33 @@ impl Service {
     pub(super) async fn agent(&self, tenant: TenantId, name: &Name) -> Result<Agent> {
         let found = self.store.find_agent(tenant, name).await?;
         found.ok_or_else(|| Error::not_found(format!("there is no agent `{name}`")))
+    }
+
+    /// The agent as it was last seen, and whether neither it nor its tenant had a cap. Those that
+    /// have one are looked up each time: it may be lifted.
+    pub(super) async fn seen_agent(
+        &self,
+        tenant: &Name,
+        id: TenantId,
+        name: &Name,
+    ) -> Result<(Agent, bool)> {
+        let place = (id, name.clone());
+        if let Some(agent) = self.catalog.seen.get(&place) {
+            return Ok((agent, true));
+        }
+        let agent = self.agent(id, name).await?;
+        let found = self.store.find_tenant(tenant).await?;
+        let capped =
+            agent.max_running.is_some() || found.is_none_or(|tenant| tenant.max_running.is_some());
+        if !capped {
+            self.catalog.seen.put(place, agent.clone());
+        }
+        Ok((agent, !capped))
+    }
+
+    /// The agent is not as it was seen.
+    pub(super) fn forget_agent(&self, tenant: TenantId, name: &Name) {
+        self.catalog.seen.remove(&(tenant, name.clone()));
     }
 
     /// The name of the agent with this id.

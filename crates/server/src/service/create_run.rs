@@ -7,10 +7,9 @@ use tenure_core::agent::Agent;
 use tenure_core::run::{Concurrency, NewRun, Parent, RetryPolicy};
 use tenure_core::steering::RESERVED;
 use tenure_core::{Digest, Error, Name, Payload, Result, RunId, TenantId, limits, text};
-use tenure_store::{FullRun, RunKey};
+use tenure_store::{FullRun, RunKey, SeenAgent};
 
 use super::Service;
-use crate::ledger::Command;
 
 /// What a caller asks for.
 #[derive(Clone, Debug)]
@@ -43,7 +42,7 @@ pub struct CreateRun {
 }
 
 /// What a new run may have besides what a caller asks for.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Origin {
     /// The run that called it, and how many are above it.
     pub(super) parent: Option<(Parent, u32)>,
@@ -51,14 +50,19 @@ pub(super) struct Origin {
     pub(super) check: Option<RunId>,
 }
 
+/// How often an agent is looked up that was published just then.
+const LOOKS: usize = 5;
+
 impl Service {
-    /// Creates a run, or returns the one that the same request created before.
-    pub async fn create_run(&self, request: CreateRun) -> Result<FullRun> {
+    /// Creates a run, or returns the one that the same request created before; as it is when it has
+    /// ended, or after `wait`.
+    pub async fn create_run(&self, request: CreateRun, wait: Duration) -> Result<FullRun> {
         let tenant = self.tenant_id(&request.tenant).await?;
         if let Some((key, _)) = &request.idempotency {
             check_key(key)?;
         }
-        self.create(tenant, request, Origin::default()).await
+        let created = self.create(tenant, request, Origin::default()).await?;
+        self.when_ended(created, wait).await
     }
 
     pub(super) async fn create(
@@ -67,18 +71,40 @@ impl Service {
         request: CreateRun,
         origin: Origin,
     ) -> Result<FullRun> {
-        let agent = self.agent(tenant, &request.agent).await?;
         let id = RunId::new(self.entropy.object_id());
+        for _ in 0..LOOKS {
+            if let Some(created) = self.create_as_seen(id, tenant, &request, &origin).await? {
+                return Ok(created);
+            }
+            self.forget_agent(tenant, &request.agent);
+        }
+        let what = format!("agent `{}` changes all the time; try again", request.agent);
+        Err(Error::unavailable(what, "an agent was stale at every look"))
+    }
+
+    /// Creates it, unless the agent has changed since it was seen.
+    async fn create_as_seen(
+        &self,
+        id: RunId,
+        tenant: TenantId,
+        request: &CreateRun,
+        origin: &Origin,
+    ) -> Result<Option<FullRun>> {
+        let (agent, uncapped) = match origin.parent {
+            None => self.seen_agent(&request.tenant, tenant, &request.agent).await?,
+            Some(_) => (self.agent(tenant, &request.agent).await?, false),
+        };
         let key = request.idempotency.clone();
         let key = key.map(|(key, digest)| RunKey { tenant, key, digest, run: id });
-        let new = self.new_run(id, tenant, &agent, request, origin).await?;
+        let new = self.new_run(id, tenant, &agent, request.clone(), origin.clone()).await?;
         let (input, labels) = (new.input.clone(), new.labels.clone());
-        let done = self.ledger.apply(Command::Create { new: Box::new(new), key }).await?;
+        let seen = SeenAgent { tenant, agent: agent.id, latest: agent.latest, uncapped };
+        let Some(done) = self.ledger.create(new, key, seen).await? else { return Ok(None) };
         if done.changed {
             let run = (*done.run).clone();
-            return Ok(FullRun { run, agent: agent.name, input, labels });
+            return Ok(Some(FullRun { run, agent: agent.name, input, labels }));
         }
-        self.full_run(tenant, done.run.id).await
+        Ok(Some(self.full_run(tenant, done.run.id).await?))
     }
 
     /// What the run will be made of, checked before its key is reserved: a refused request must not

@@ -113,6 +113,7 @@ impl Service {
         }
         tx.save(&beats.transitions).await?;
         tx.commit().await?;
+        self.saved(&beats.transitions);
         Ok((beats.news, beats.busy))
     }
 }

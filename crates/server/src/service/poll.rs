@@ -1,6 +1,6 @@
 //! Poll: a worker waits for runs of its pools.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tenure_core::agent::Version;
 use tenure_core::{Error, Lease, Name, Payload, Result, Run, RunId, WorkerId, limits};
 
 use super::{JournalPage, Service};
+use crate::dispatch::Offered;
 use crate::ledger::Command;
 
 /// What a worker asks for.
@@ -109,14 +110,15 @@ impl Service {
         let offer = self.dispatch.wait(self, places, poll.worker, capacity, wait).await;
         // From here on dropping this future, because the poller has gone, gives the offer back.
         let Some(mut offer) = offer else { return Ok(Vec::new()) };
+        self.read_inputs(&mut offer.runs).await?;
         let mut leased = Vec::with_capacity(offer.runs.len());
         // Built one by one: a message has a limit, what does not fit goes back to the queue.
         let mut size = 0;
-        for run in &offer.runs {
-            let tenant = tenants.get(&run.tenant).cloned();
-            let tenant =
-                tenant.ok_or_else(|| Error::internal(format!("{} was not polled for", run.id)))?;
-            let full = self.leased_run(tenant, run).await?;
+        for offered in &offer.runs {
+            let tenant = tenants.get(&offered.run.tenant).cloned();
+            let tenant = tenant
+                .ok_or_else(|| Error::internal(format!("{} was not polled for", offered.run.id)))?;
+            let full = self.leased_run(tenant, offered).await?;
             size += weight(&full);
             if size > limits::GRPC_MESSAGE * 3 / 4 && !leased.is_empty() {
                 break;
@@ -127,31 +129,56 @@ impl Service {
         Ok(leased)
     }
 
-    async fn leased_run(&self, tenant: Name, run: &Run) -> Result<LeasedRun> {
+    /// What those of the offered runs were given that it is not known of.
+    async fn read_inputs(&self, offered: &mut [Offered]) -> Result<()> {
+        let source = |run: &Run| (run.tenant, run.check.unwrap_or(run.id));
+        let unknown = offered.iter().filter(|offered| {
+            // What a check run was given itself is nothing.
+            offered.input.is_none() || offered.run.check.is_some()
+        });
+        let unknown: Vec<_> = unknown.map(|offered| source(&offered.run)).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let read = self.store.read_inputs(&unknown).await?;
+        let read: HashMap<_, _> = unknown.into_iter().zip(read).collect();
+        for offered in offered {
+            if let Some(Some(input)) = read.get(&source(&offered.run)) {
+                offered.input = Some(input.clone());
+            }
+        }
+        Ok(())
+    }
+
+    async fn leased_run(&self, tenant: Name, offered: &Offered) -> Result<LeasedRun> {
+        let run = &offered.run;
         let lease = run.lease_held().cloned();
         let lease =
             lease.ok_or_else(|| Error::internal(format!("{} was offered unleased", run.id)))?;
         let version = self.version(run.tenant, run.agent, run.version).await?;
-        let given = self.full_run(run.tenant, run.check.unwrap_or(run.id)).await?;
-        // The rows may be read a moment apart: the lease was given on `run`.
-        let read = if run.check.is_some() { &given.run } else { run };
+        let checked = match run.check {
+            Some(checked) => Some(self.full_run(run.tenant, checked).await?.run),
+            None => None,
+        };
+        let read = checked.as_ref().unwrap_or(run);
         let journal = match read.next_seq {
             1 => JournalPage { entries: Vec::new(), more: false },
             _ => self.journal_page(read, 0, limits::JOURNAL_PAGE).await?,
         };
+        let input = offered.input.clone();
         Ok(LeasedRun {
             lease,
             tenant,
-            agent: given.agent,
+            agent: self.agent_name(run.tenant, run.agent).await?,
             version: version
                 .ok_or_else(|| Error::internal(format!("{} has no version", run.id)))?,
-            check: run.check.map(|run| Checked {
-                run,
-                entries: read.next_seq - 1,
-                inbox: read.inbox,
+            check: checked.as_ref().map(|checked| Checked {
+                run: checked.id,
+                entries: checked.next_seq - 1,
+                inbox: checked.inbox,
             }),
             journal,
-            input: given.input,
+            input: input.ok_or_else(|| Error::internal(format!("{} has no input", run.id)))?,
             ttls: (self.settings.offer_ttl, self.settings.lease_ttl),
             run: run.clone(),
         })

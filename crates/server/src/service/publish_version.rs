@@ -39,6 +39,7 @@ impl Service {
         };
         tx.insert_version(tenant, &version).await?;
         tx.commit().await?;
+        self.forget_agent(tenant, &name);
         Ok((name, version, true))
     }
 

@@ -68,7 +68,9 @@ struct Gone;
 impl Watch {
     async fn run(mut self) {
         let changed = self.service.wake.subscribe([Hint::Run(self.tenant, self.run)]);
+        let mut said = None;
         loop {
+            self.service.wake.watch(self.tenant, self.run, &mut said);
             match self.look().await {
                 Ok(Ok(true)) | Err(Gone) => return,
                 Ok(Ok(false)) => {}

@@ -35,7 +35,7 @@ impl Hand {
         (parent, children)
     }
 
-    async fn cancel(&self, run: &str) {
+    pub(crate) async fn cancel(&self, run: &str) {
         let request = v1::CancelRunRequest {
             tenant: "default".into(),
             run: run.into(),

@@ -2,12 +2,16 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 mod agents;
+mod batches;
 mod calls;
+mod ends;
 mod forks;
 mod inbox;
 mod leases;
+mod memory;
 mod queue;
 mod runs;
+mod seats;
 mod steering;
 mod turns;
 mod waits;

@@ -8,13 +8,19 @@ use tenure_sdk::v1;
 use crate::{Hand, end, said, steering, succeed};
 
 impl Hand {
-    async fn cap_agent(&self, max_running: Option<i32>) -> Result<v1::Agent, tonic::Status> {
+    pub(crate) async fn cap_agent(
+        &self,
+        max_running: Option<i32>,
+    ) -> Result<v1::Agent, tonic::Status> {
         let request =
             v1::SetAgentCapRequest { tenant: "default".into(), agent: "hello".into(), max_running };
         Ok(self.app.client.agents().set_agent_cap(request).await?.into_inner())
     }
 
-    async fn cap_tenant(&self, max_running: Option<i32>) -> Result<v1::Tenant, tonic::Status> {
+    pub(crate) async fn cap_tenant(
+        &self,
+        max_running: Option<i32>,
+    ) -> Result<v1::Tenant, tonic::Status> {
         let request = v1::SetTenantCapRequest { tenant: "default".into(), max_running };
         Ok(self.app.client.tenants().set_tenant_cap(request).await?.into_inner())
     }

@@ -70,7 +70,7 @@ async fn what_does_not_exist_is_named() {
     assert_snapshot!(create("default", "hello", "gold").await, @"NotFound: agent `hello` has no alias `gold`");
     assert_snapshot!(create("", "hello", "").await, @"InvalidArgument: tenant: `` is not a name: use 1 to 128 of a-z, 0-9, `.`, `_`, `-`, with a letter or digit at both ends");
     let get = async |run: &str| {
-        let request = v1::GetRunRequest { tenant: "default".into(), run: run.into() };
+        let request = v1::GetRunRequest { tenant: "default".into(), run: run.into(), wait: None };
         said(&app.client.runs().get_run(request).await.unwrap_err())
     };
     assert_snapshot!(get("run_01h455vb4pex5vsknk084sn02q").await, @"NotFound: there is no run run_01h455vb4pex5vsknk084sn02q");
@@ -84,7 +84,7 @@ async fn no_tenant_sees_the_runs_of_another() {
     let run = app.create("hello", "1").await;
     let tenant = v1::CreateTenantRequest { name: "other".into() };
     app.client.tenants().create_tenant(tenant).await.unwrap();
-    let get = v1::GetRunRequest { tenant: "other".into(), run: run.clone() };
+    let get = v1::GetRunRequest { tenant: "other".into(), run: run.clone(), wait: None };
     let seen = app.client.runs().get_run(get).await.unwrap_err();
     assert_eq!(seen.code(), tonic::Code::NotFound);
     let cancel = v1::CancelRunRequest { tenant: "other".into(), run: run.clone(), steering: None };

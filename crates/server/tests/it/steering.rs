@@ -10,7 +10,7 @@ use tenure_testkit::app::quick;
 use crate::{Hand, append, block, end, fail, json, said, steering, succeed, suspend};
 
 impl Hand {
-    async fn pause(&self, run: &str) -> Result<v1::Run, tonic::Status> {
+    pub(crate) async fn pause(&self, run: &str) -> Result<v1::Run, tonic::Status> {
         let request = v1::PauseRunRequest {
             tenant: "default".into(),
             run: run.into(),
@@ -19,7 +19,7 @@ impl Hand {
         Ok(self.app.client.runs().pause_run(request).await?.into_inner())
     }
 
-    async fn resume(&self, run: &str) -> Result<v1::Run, tonic::Status> {
+    pub(crate) async fn resume(&self, run: &str) -> Result<v1::Run, tonic::Status> {
         let request = v1::ResumeRunRequest {
             tenant: "default".into(),
             run: run.into(),

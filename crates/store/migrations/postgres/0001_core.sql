@@ -7,6 +7,28 @@ CREATE FUNCTION tenure_now() RETURNS timestamptz
 LANGUAGE sql VOLATILE PARALLEL SAFE
 AS $$ SELECT clock_timestamp() $$;
 
+-- Ends a statement that writes what was decided from memory: everything must be as it was expected to
+-- be, and the time, if it is given, one that this clock agrees with.
+CREATE FUNCTION tenure_settle(holds bigint, expected bigint, decided_at timestamptz)
+RETURNS timestamptz
+LANGUAGE plpgsql
+AS $$
+DECLARE
+    now timestamptz := tenure_now();
+BEGIN
+    IF holds <> expected THEN
+        RAISE EXCEPTION '% of % runs and agents are as they were when it was decided',
+            holds, expected USING ERRCODE = 'TN001';
+    END IF;
+    IF decided_at < now - interval '1 second'
+       OR decided_at > now + interval '100 milliseconds' THEN
+        RAISE EXCEPTION 'it was decided at %, and now it is %', decided_at, now
+            USING ERRCODE = 'TN002';
+    END IF;
+    RETURN now;
+END
+$$;
+
 CREATE TABLE tenants (
     tenant_id   uuid PRIMARY KEY,
     name        text COLLATE "C" NOT NULL UNIQUE,
@@ -48,7 +70,10 @@ CREATE TABLE aliases (
     FOREIGN KEY (tenant_id, agent_id) REFERENCES agents
 );
 
--- Narrow and hot. The room that fillfactor leaves lets an update stay in its page without touching
+-- Narrow and hot. What columns may hold together is not checked here: every statement that writes
+-- would read, plan and evaluate each check anew (measured: a third of what it costs). The rules keep
+-- it, and the tests add the checks: crates/testkit/src/postgres/checks.sql.
+-- The room that fillfactor leaves lets an update stay in its page without touching
 -- an index (HOT), as long as no index holds a column that beats and commits change.
 CREATE TABLE runs (
     -- given for life
@@ -73,9 +98,7 @@ CREATE TABLE runs (
     check_run                uuid,
     created_at               timestamptz NOT NULL,
     -- where it stands
-    state                    text NOT NULL CHECK (state IN
-                                 ('queued', 'running', 'waiting',
-                                  'succeeded', 'failed', 'cancelled')),
+    state                    text NOT NULL,
     epoch                    bigint NOT NULL,
     next_seq                 bigint NOT NULL,
     inbox                    bigint NOT NULL,
@@ -89,7 +112,7 @@ CREATE TABLE runs (
     lease_started            boolean,
     -- waiting; a blocked run has a failure too, a paused one says who steered it, and one that
     -- waits for its inbox has the open keys, one a line
-    wait_reason              text CHECK (wait_reason IN ('inbox', 'blocked', 'paused', 'turn')),
+    wait_reason              text,
     wait_on                  text,
     -- the end
     output_type              text,
@@ -100,7 +123,7 @@ CREATE TABLE runs (
     failure_retryable        boolean,
     ended_at                 timestamptz,
     -- what its owner was asked for; who steered it, and why: asked, paused or cancelled it
-    request                  text CHECK (request IN ('cancel', 'pause')),
+    request                  text,
     steer_actor              text,
     steer_reason             text,
     cancel_force_at          timestamptz,
@@ -119,22 +142,7 @@ CREATE TABLE runs (
     reasoning_tokens         bigint NOT NULL,
     cost_micros              bigint NOT NULL,
     updated_at               timestamptz NOT NULL,
-    PRIMARY KEY (tenant_id, run_id),
-    CHECK ((parent_run IS NULL) = (parent_key IS NULL)),
-    CHECK ((parent_run IS NULL) = (detached IS NULL)),
-    CHECK (state <> 'queued' OR ready_at IS NOT NULL),
-    CHECK (ready_at IS NULL OR state = 'queued' OR wait_reason IS NOT DISTINCT FROM 'inbox'),
-    CHECK ((state = 'running') = (lease_id IS NOT NULL)),
-    CHECK ((state = 'waiting') = (wait_reason IS NOT NULL)),
-    CHECK ((wait_reason IS NOT DISTINCT FROM 'inbox') = (wait_on IS NOT NULL)),
-    CHECK ((state = 'succeeded') = (output IS NOT NULL)),
-    CHECK ((state = 'failed' OR wait_reason IS NOT DISTINCT FROM 'blocked')
-           = (failure_code IS NOT NULL)),
-    CHECK ((state IN ('succeeded', 'failed', 'cancelled')) = (ended_at IS NOT NULL)),
-    CHECK (request IS NULL OR state = 'running'),
-    CHECK ((request IS NOT DISTINCT FROM 'cancel') = (cancel_force_at IS NOT NULL)),
-    CHECK ((request IS NOT NULL OR state = 'cancelled' OR wait_reason IS NOT DISTINCT FROM 'paused')
-           = (steer_actor IS NOT NULL))
+    PRIMARY KEY (tenant_id, run_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
 
 -- The sweep of expired leases and forced cancels reads all leased runs, which are few. An index on
@@ -143,7 +151,9 @@ CREATE TABLE runs (
 CREATE INDEX runs_leased ON runs (tenant_id, agent_id, run_id) WHERE state = 'running';
 -- For the sweep, which crosses tenants.
 CREATE INDEX runs_by_deadline ON runs (deadline) WHERE deadline IS NOT NULL AND ended_at IS NULL;
-CREATE INDEX runs_by_agent ON runs (tenant_id, agent_id, run_id);
+-- Without the tenant, whose agent it is: with it, the planner of a database that has no statistics yet
+-- takes this index for the primary key, and reads all runs of the tenant for each that it looks for.
+CREATE INDEX runs_by_agent ON runs (agent_id, run_id);
 CREATE INDEX runs_failed ON runs (tenant_id, failure_code, run_id) WHERE state = 'failed';
 CREATE INDEX runs_by_parent ON runs (tenant_id, parent_run, run_id) WHERE parent_run IS NOT NULL;
 CREATE INDEX runs_by_concurrency ON runs (tenant_id, concurrency_key, run_id)
@@ -209,13 +219,12 @@ CREATE TABLE pools (
 CREATE TABLE journal (
     tenant_id         uuid NOT NULL,
     run_id            uuid NOT NULL,
-    seq               bigint NOT NULL CHECK (seq > 0),
+    seq               bigint NOT NULL,
     epoch             bigint NOT NULL,
     at                timestamptz NOT NULL,
     key               text NOT NULL,
     kind              text NOT NULL,
-    status            text NOT NULL CHECK (status IN
-                          ('opened', 'succeeded', 'failed', 'steered')),
+    status            text NOT NULL,
     -- JSON: what is opened, without the payload
     opening           text,
     content_type      text,
@@ -238,11 +247,7 @@ CREATE TABLE journal (
     cached_tokens     bigint,
     reasoning_tokens  bigint,
     cost_micros       bigint,
-    PRIMARY KEY (tenant_id, run_id, seq),
-    CHECK ((status = 'opened') = (opening IS NOT NULL)),
-    CHECK ((status = 'failed') = (failure_code IS NOT NULL)),
-    CHECK ((status = 'steered') = (actor IS NOT NULL)),
-    CHECK (status <> 'succeeded' OR payload IS NOT NULL)
+    PRIMARY KEY (tenant_id, run_id, seq)
 );
 
 CREATE TABLE inbox (

@@ -4,12 +4,14 @@ use sqlx::{PgConnection, PgPool};
 use tenure_core::{Entry, Key, RunId, TenantId};
 
 use super::row::{Time, column};
+use super::save::Query;
+use super::statement::Part;
 use crate::columns::{EntryColumns, int, limit as bound};
 use crate::error::conflict_if_taken;
 use crate::rows::Reader;
 use crate::{Prefix, Result};
 
-pub(super) const STATEMENTS: &[&str] = &[READ, APPEND, FIRST_OF_KEY, COPY];
+pub(super) const STATEMENTS: &[&str] = &[READ, APPEND.sql, APPEND_RESULTS.sql, FIRST_OF_KEY, COPY];
 
 // The page's end is found by the sizes alone: a thousand full payloads are never in memory at once.
 // The first entry always fits, because nothing stands before it.
@@ -47,7 +49,11 @@ pub(super) async fn read(
     rows.iter().map(|row| Reader::new("journal", row).entry()).collect()
 }
 
-const APPEND: &str = "-- append
+pub(super) const APPEND: Part = Part {
+    name: "append",
+    parameters: 27,
+    counts: false,
+    sql: "-- append
 INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type,
     encoding, payload, failure_code, failure_message, failure_retryable, actor, reason, size, input,
     attempt, duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
@@ -56,10 +62,11 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::tim
     $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[],
     $13::text[], $14::text[], $15::boolean[], $16::text[], $17::text[], $18::bigint[],
     $19::bytea[], $20::bigint[], $21::bigint[], $22::text[], $23::bigint[], $24::bigint[],
-    $25::bigint[], $26::bigint[], $27::bigint[])";
+    $25::bigint[], $26::bigint[], $27::bigint[])",
+};
 
-pub(super) async fn append(db: &mut PgConnection, rows: &[EntryColumns<'_>]) -> Result<()> {
-    sqlx::query(APPEND)
+pub(super) fn bind<'q>(query: Query<'q>, rows: &'q [EntryColumns<'q>]) -> Query<'q> {
+    query
         .bind(column(rows, |row| row.tenant_id))
         .bind(column(rows, |row| row.run_id))
         .bind(column(rows, |row| row.seq))
@@ -87,10 +94,40 @@ pub(super) async fn append(db: &mut PgConnection, rows: &[EntryColumns<'_>]) -> 
         .bind(column(rows, |row| row.usage.cached_tokens))
         .bind(column(rows, |row| row.usage.reasoning_tokens))
         .bind(column(rows, |row| row.usage.cost_micros))
-        .execute(db)
-        .await
-        .map_err(|error| conflict_if_taken(error, "a journal has an entry with that seq"))?;
-    Ok(())
+}
+
+pub(super) const APPEND_RESULTS: Part = Part {
+    name: "append_results",
+    parameters: 14,
+    counts: false,
+    sql: "-- append_results
+INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding,
+    payload, size, input, attempt, duration_micros)
+SELECT tenant_id, run_id, seq, epoch, at, key, kind, 'succeeded', content_type, encoding, payload,
+    size, input, attempt, duration_micros
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::text[],
+    $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bigint[], $12::bytea[], $13::bigint[],
+    $14::bigint[])
+    AS new (tenant_id, run_id, seq, epoch, at, key, kind, content_type, encoding, payload, size,
+    input, attempt, duration_micros)",
+};
+
+pub(super) fn bind_results<'q>(query: Query<'q>, rows: &'q [EntryColumns<'q>]) -> Query<'q> {
+    query
+        .bind(column(rows, |row| row.tenant_id))
+        .bind(column(rows, |row| row.run_id))
+        .bind(column(rows, |row| row.seq))
+        .bind(column(rows, |row| row.epoch))
+        .bind(column(rows, |row| Time(row.at)))
+        .bind(column(rows, |row| row.key))
+        .bind(column(rows, |row| row.kind))
+        .bind(column(rows, |row| row.status.payload.content_type))
+        .bind(column(rows, |row| row.status.payload.encoding))
+        .bind(column(rows, |row| row.status.payload.data))
+        .bind(column(rows, |row| row.size))
+        .bind(column(rows, |row| row.input))
+        .bind(column(rows, |row| row.attempt))
+        .bind(column(rows, |row| row.duration_micros))
 }
 
 const FIRST_OF_KEY: &str = "-- first_of_key

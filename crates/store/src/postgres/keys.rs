@@ -7,10 +7,12 @@ use sqlx::postgres::PgRow;
 use tenure_core::TenantId;
 
 use super::row::column;
+use super::save::Query;
+use super::statement::Part;
 use crate::rows::Reader;
 use crate::{Result, RunKey};
 
-pub(super) const STATEMENTS: &[&str] = &[RESERVE_KEYS, FIND_KEYS];
+pub(super) const STATEMENTS: &[&str] = &[RESERVE_KEYS, FIND_KEYS, INSERT_KEYS.sql];
 
 // In one order for everybody: of two transactions that reserve the same keys, one waits for the
 // other, and not each for each.
@@ -32,13 +34,7 @@ pub(super) async fn reserve(db: &mut PgConnection, keys: &[RunKey]) -> Result<Ve
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let rows = sqlx::query(RESERVE_KEYS)
-        .bind(column(keys, |key| key.tenant.uuid()))
-        .bind(column(keys, |key| key.key.as_str()))
-        .bind(column(keys, |key| &key.digest.as_bytes()[..]))
-        .bind(column(keys, |key| key.run.uuid()))
-        .fetch_all(&mut *db)
-        .await?;
+    let rows = bind(sqlx::query(RESERVE_KEYS), keys).fetch_all(&mut *db).await?;
     let mut new = by_key(&rows)?;
     if new.len() == keys.len() {
         return Ok(vec![None; keys.len()]);
@@ -55,6 +51,26 @@ pub(super) async fn reserve(db: &mut PgConnection, keys: &[RunKey]) -> Result<Ve
         if new.remove(&name).is_some() { None } else { taken.get(&name).cloned() }
     };
     Ok(keys.iter().map(answer).collect())
+}
+
+// In the same order as above.
+pub(super) const INSERT_KEYS: Part = Part {
+    name: "insert_keys",
+    parameters: 4,
+    counts: false,
+    sql: "-- insert_keys
+INSERT INTO run_keys (tenant_id, key, digest, run_id)
+SELECT tenant_id, key, digest, run_id
+FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[]) AS new (tenant_id, key, digest, run_id)
+ORDER BY tenant_id, key COLLATE \"C\"",
+};
+
+pub(super) fn bind<'q>(query: Query<'q>, keys: &'q [RunKey]) -> Query<'q> {
+    query
+        .bind(column(keys, |key| key.tenant.uuid()))
+        .bind(column(keys, |key| key.key.as_str()))
+        .bind(column(keys, |key| &key.digest.as_bytes()[..]))
+        .bind(column(keys, |key| key.run.uuid()))
 }
 
 fn by_key(rows: &[PgRow]) -> Result<HashMap<(TenantId, String), RunKey>> {

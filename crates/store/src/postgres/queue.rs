@@ -8,12 +8,15 @@ use tenure_core::queue::Ready;
 use tenure_core::{Name, Run, RunId, TenantId, Timestamp};
 
 use super::row::{Time, column};
+use super::save::Query;
+use super::statement::Part;
 use super::{clock, runs};
 use crate::Result;
 use crate::columns::{ReadyColumns, limit as bound};
 use crate::rows::Reader;
 
-pub(super) const STATEMENTS: &[&str] = &[FIND_READY, COUNT_AHEAD, DROP_STALE, ENQUEUE, DEQUEUE];
+pub(super) const STATEMENTS: &[&str] =
+    &[FIND_READY, COUNT_AHEAD, DROP_STALE, ENQUEUE.sql, DEQUEUE.sql];
 
 // The lines are found by skipping from one to the next in the index, however long they are. What is
 // not due yet is behind what is, and never read.
@@ -149,7 +152,11 @@ async fn drop_stale(db: &mut PgConnection, runs: &[(TenantId, RunId)]) -> Result
     Ok(())
 }
 
-const ENQUEUE: &str = "-- enqueue
+pub(super) const ENQUEUE: Part = Part {
+    name: "enqueue",
+    parameters: 6,
+    counts: false,
+    sql: "-- enqueue
 INSERT INTO run_ready (tenant_id, run_id, agent_id, pool, rank, ready_at, lane)
 SELECT tenant_id, run_id, agent_id, pool, rank, ready_at,
        coalesce((SELECT agents.agent_id FROM agents
@@ -161,30 +168,28 @@ FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::
 -- A stale row may still be there.
 ON CONFLICT (tenant_id, run_id)
 DO UPDATE SET pool = excluded.pool, rank = excluded.rank, ready_at = excluded.ready_at,
-    lane = excluded.lane";
+    lane = excluded.lane",
+};
 
-pub(super) async fn enqueue(db: &mut PgConnection, rows: &[ReadyColumns<'_>]) -> Result<()> {
-    sqlx::query(ENQUEUE)
+pub(super) fn bind_enqueued<'q>(query: Query<'q>, rows: &'q [ReadyColumns<'q>]) -> Query<'q> {
+    query
         .bind(column(rows, |row| row.tenant_id))
         .bind(column(rows, |row| row.run_id))
         .bind(column(rows, |row| row.agent_id))
         .bind(column(rows, |row| row.pool))
         .bind(column(rows, |row| row.rank))
         .bind(column(rows, |row| Time(row.ready_at)))
-        .execute(db)
-        .await?;
-    Ok(())
 }
 
-const DEQUEUE: &str = "-- dequeue
+pub(super) const DEQUEUE: Part = Part {
+    name: "dequeue",
+    parameters: 2,
+    counts: false,
+    sql: "-- dequeue
 DELETE FROM run_ready USING unnest($1::uuid[], $2::uuid[]) AS gone (tenant_id, run_id)
-WHERE run_ready.tenant_id = gone.tenant_id AND run_ready.run_id = gone.run_id";
+WHERE run_ready.tenant_id = gone.tenant_id AND run_ready.run_id = gone.run_id",
+};
 
-pub(super) async fn dequeue(db: &mut PgConnection, rows: &[ReadyColumns<'_>]) -> Result<()> {
-    sqlx::query(DEQUEUE)
-        .bind(column(rows, |row| row.tenant_id))
-        .bind(column(rows, |row| row.run_id))
-        .execute(db)
-        .await?;
-    Ok(())
+pub(super) fn bind_dequeued<'q>(query: Query<'q>, rows: &'q [ReadyColumns<'q>]) -> Query<'q> {
+    query.bind(column(rows, |row| row.tenant_id)).bind(column(rows, |row| row.run_id))
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, PgPool};
-use tenure_core::{AgentId, Run, RunId, TenantId, Timestamp};
+use tenure_core::{AgentId, Payload, Run, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::clock;
@@ -24,6 +24,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_ALIVE_BY_CONCURRENCY,
     LOCK,
     EXISTING,
+    READ_INPUTS,
     LOCK_EXPIRED,
     LOCK_LATE,
 ];
@@ -66,6 +67,23 @@ pub(super) async fn find(pool: &PgPool, tenant: TenantId, run: RunId) -> Result<
     let query = sqlx::query(FIND).bind(tenant.uuid()).bind(run.uuid());
     let row = query.fetch_optional(pool).await?;
     row.map(|row| Reader::new("runs", &row).full_run()).transpose()
+}
+
+const READ_INPUTS: &str = "-- read_inputs
+SELECT tenant_id, run_id, content_type AS input_type, encoding AS input_encoding, payload AS input
+FROM run_inputs JOIN unnest($1::uuid[], $2::uuid[]) AS asked (tenant_id, run_id)
+     USING (tenant_id, run_id)";
+
+pub(super) async fn read_inputs(
+    pool: &PgPool,
+    runs: &[(TenantId, RunId)],
+) -> Result<Vec<Option<Payload>>> {
+    let query = sqlx::query(READ_INPUTS).bind(tenants(runs)).bind(ids(runs));
+    let rows = query.fetch_all(pool).await?;
+    let readers = rows.iter().map(|row| Reader::new("run_inputs", row));
+    let inputs = readers.map(|reader| Ok((reader.run_ref()?, reader.input()?)));
+    let inputs: HashMap<_, _> = inputs.collect::<Result<_>>()?;
+    Ok(runs.iter().map(|run| inputs.get(run).cloned()).collect())
 }
 
 /// A page of runs; `$filter` repeats the one condition that says which index to read. Runs that

@@ -1,30 +1,31 @@
-//! Saving transitions: one statement per table, however many runs there are.
+//! Saving transitions: one statement for the tables that every run writes, however many runs there
+//! are, and one for each of the others.
 
-use sqlx::PgConnection;
-use tenure_core::Transition;
+use std::time::Instant;
+
+use sqlx::postgres::PgArguments;
+use sqlx::{PgConnection, Postgres};
+use tenure_core::{Timestamp, Transition};
 
 use super::row::{Time, column, times};
-use super::{inbox, interrupts, journal, outbox, queue};
+use super::statement::{Mask, Part};
+use super::{inbox, interrupts, journal, keys, outbox, queue};
 use crate::columns::{Changes, InputColumns, RunColumns};
 use crate::error::conflict_if_taken;
-use crate::{Result, StoreError};
+use crate::heard::Heard;
+use crate::rows::Reader;
+use crate::{Known, Result, RunKey, SeenAgent, StoreError};
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT_RUNS, UPDATE_RUNS, INSERT_INPUTS];
+pub(super) const STATEMENTS: &[&str] =
+    &[INSERT_RUNS.sql, UPDATE_RUNS.sql, ADVANCE_RUNS.sql, INSERT_INPUTS.sql, SEEN_AGENTS.sql];
+
+/// A statement whose parameters are being bound.
+pub(super) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
 pub(super) async fn save(db: &mut PgConnection, transitions: &[Transition]) -> Result<()> {
     let changes = Changes::of(transitions);
-    if !changes.created.is_empty() {
-        insert_runs(db, &changes.created).await?;
-    }
-    if !changes.updated.is_empty() {
-        update_runs(db, &changes.updated).await?;
-    }
-    if !changes.inputs.is_empty() {
-        insert_inputs(db, &changes.inputs).await?;
-    }
-    if !changes.entries.is_empty() {
-        journal::append(db, &changes.entries).await?;
-    }
+    let batch = Batch { changes: &changes, keys: &[], agents: &[], at: None };
+    batch.execute(db).await.map_err(stale)?;
     if !changes.received.is_empty() {
         inbox::receive(db, &changes.received).await?;
     }
@@ -32,16 +33,127 @@ pub(super) async fn save(db: &mut PgConnection, transitions: &[Transition]) -> R
     if !changes.posted.is_empty() {
         outbox::post(db, &changes.posted).await?;
     }
-    if !changes.enqueued.is_empty() {
-        queue::enqueue(db, &changes.enqueued).await?;
-    }
-    if !changes.dequeued.is_empty() {
-        queue::dequeue(db, &changes.dequeued).await?;
-    }
     Ok(())
 }
 
-const INSERT_RUNS: &str = "-- insert_runs
+/// In a transaction of its own.
+pub(super) async fn save_known(
+    db: &mut PgConnection,
+    known: &Known,
+    heard: &Heard,
+) -> Result<bool> {
+    let changes = Changes::of(&known.transitions);
+    let (keys, agents, at) = (&known.keys, &known.agents, Some(known.at));
+    let asked = Instant::now();
+    match (Batch { changes: &changes, keys, agents, at }).execute(db).await {
+        Ok(Some(now)) => {
+            heard.hear(now, asked);
+            Ok(true)
+        }
+        Ok(None) => Ok(true),
+        Err(error) => match sqlstate(&error).as_deref() {
+            Some(OTHER_TIME) => {
+                heard.forget();
+                Ok(false)
+            }
+            Some(STALE | UNIQUE_VIOLATION | DEADLOCK | LOCK_TIMEOUT) => Ok(false),
+            _ => Err(error.into()),
+        },
+    }
+}
+
+/// What `tenure_settle` says when something is not as it is expected to be.
+const STALE: &str = "TN001";
+/// What it says when the batch was decided at another time.
+const OTHER_TIME: &str = "TN002";
+const UNIQUE_VIOLATION: &str = "23505";
+const DEADLOCK: &str = "40P01";
+const LOCK_TIMEOUT: &str = "55P03";
+
+fn sqlstate(error: &sqlx::Error) -> Option<String> {
+    error.as_database_error()?.code().map(Into::into)
+}
+
+/// The row locks should have made this impossible: the revision is the second guard.
+fn stale(error: sqlx::Error) -> StoreError {
+    match sqlstate(&error).as_deref() {
+        Some(STALE) => StoreError::Conflict(error.to_string()),
+        _ => conflict_if_taken(error, "a run, an input or an entry is there already"),
+    }
+}
+
+/// What goes into one statement.
+struct Batch<'a> {
+    changes: &'a Changes<'a>,
+    keys: &'a [RunKey],
+    agents: &'a [SeenAgent],
+    /// When it was decided, if that is to be checked.
+    at: Option<Timestamp>,
+}
+
+impl Batch<'_> {
+    /// Writes it, if there is anything; the database's clock.
+    async fn execute(&self, db: &mut PgConnection) -> Result<Option<Timestamp>, sqlx::Error> {
+        let Changes { created, updated, advanced, inputs, .. } = self.changes;
+        let Changes { entries, results, enqueued, dequeued, .. } = self.changes;
+        let mask = Mask::of([
+            !created.is_empty(),
+            !updated.is_empty(),
+            !advanced.is_empty(),
+            !inputs.is_empty(),
+            !entries.is_empty(),
+            !results.is_empty(),
+            !enqueued.is_empty(),
+            !dequeued.is_empty(),
+            !self.keys.is_empty(),
+            !self.agents.is_empty(),
+        ]);
+        if mask.is_empty() {
+            return Ok(None);
+        }
+        let mut query = sqlx::query(mask.sql());
+        if !created.is_empty() {
+            query = given(changing(query, created), created);
+        }
+        if !updated.is_empty() {
+            query = changing(query, updated).bind(column(updated, |row| row.before));
+        }
+        if !advanced.is_empty() {
+            query = advancing(query, advanced);
+        }
+        if !inputs.is_empty() {
+            query = bind_inputs(query, inputs);
+        }
+        if !entries.is_empty() {
+            query = journal::bind(query, entries);
+        }
+        if !results.is_empty() {
+            query = journal::bind_results(query, results);
+        }
+        if !enqueued.is_empty() {
+            query = queue::bind_enqueued(query, enqueued);
+        }
+        if !dequeued.is_empty() {
+            query = queue::bind_dequeued(query, dequeued);
+        }
+        if !self.keys.is_empty() {
+            query = keys::bind(query, self.keys);
+        }
+        if !self.agents.is_empty() {
+            query = bind_agents(query, self.agents);
+        }
+        let expected = updated.len() + advanced.len() + self.agents.len();
+        let expected = i64::try_from(expected).unwrap_or(i64::MAX);
+        let rows = query.bind(expected).bind(self.at.map(Time)).fetch_all(db).await?;
+        Ok(rows.first().and_then(|row| Reader::new("tenure_settle", row).time("now").ok()))
+    }
+}
+
+pub(super) const INSERT_RUNS: Part = Part {
+    name: "insert_runs",
+    parameters: 56,
+    counts: false,
+    sql: "-- insert_runs
 INSERT INTO runs (tenant_id, run_id, state, epoch, next_seq, inbox, revision, ready_at, lease_id,
     lease_worker, lease_until, lease_started, wait_reason, wait_on, output_type, output_encoding,
     output, failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
@@ -59,18 +171,15 @@ SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigin
     $38::bigint[], $39::bigint[], $40::timestamptz[], $41::uuid[], $42::bigint[], $43::text[],
     $44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[], $48::timestamptz[],
     $49::timestamptz[], $50::text[], $51::uuid[], $52::text[], $53::boolean[], $54::bigint[],
-    $55::uuid[], $56::timestamptz[])";
-
-async fn insert_runs(db: &mut PgConnection, rows: &[RunColumns<'_>]) -> Result<()> {
-    given(changing(sqlx::query(INSERT_RUNS), rows), rows)
-        .execute(db)
-        .await
-        .map_err(|error| conflict_if_taken(error, "a new run has the id of another"))?;
-    Ok(())
-}
+    $55::uuid[], $56::timestamptz[])",
+};
 
 // The revision is the second guard beside the row lock.
-const UPDATE_RUNS: &str = "-- update_runs
+pub(super) const UPDATE_RUNS: Part = Part {
+    name: "update_runs",
+    parameters: 41,
+    counts: true,
+    sql: "-- update_runs
 UPDATE runs SET state = new.state, epoch = new.epoch, next_seq = new.next_seq, inbox = new.inbox,
     revision = new.revision, ready_at = new.ready_at, lease_id = new.lease_id,
     lease_worker = new.lease_worker, lease_until = new.lease_until,
@@ -98,21 +207,52 @@ FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::
     steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
     children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
     cost_micros, updated_at, before)
-WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before";
+WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before
+RETURNING 1",
+};
 
-async fn update_runs(db: &mut PgConnection, rows: &[RunColumns<'_>]) -> Result<()> {
-    let query = changing(sqlx::query(UPDATE_RUNS), rows);
-    let done = query.bind(column(rows, |row| row.before)).execute(db).await?;
-    let (updated, asked) = (done.rows_affected(), rows.len());
-    if updated == asked as u64 {
-        return Ok(());
-    }
-    Err(StoreError::Conflict(format!(
-        "{updated} of {asked} runs have the revision that their transition started from"
-    )))
+// Most writes are these: fewer columns are fewer parameters to send, to read and to put together.
+pub(super) const ADVANCE_RUNS: Part = Part {
+    name: "advance_runs",
+    parameters: 17,
+    counts: true,
+    sql: "-- advance_runs
+UPDATE runs SET next_seq = new.next_seq, revision = new.revision, lease_until = new.lease_until,
+    lease_started = new.lease_started, last_commit = new.last_commit, attempts = new.attempts,
+    stalled = new.stalled, offers = new.offers, input_tokens = new.input_tokens,
+    output_tokens = new.output_tokens, cached_tokens = new.cached_tokens,
+    reasoning_tokens = new.reasoning_tokens, cost_micros = new.cost_micros,
+    updated_at = new.updated_at
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[],
+    $7::boolean[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+    $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::timestamptz[])
+    AS new (tenant_id, run_id, before, next_seq, revision, lease_until, lease_started, last_commit,
+    attempts, stalled, offers, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+    cost_micros, updated_at)
+WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before
+RETURNING 1",
+};
+
+fn advancing<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
+    query
+        .bind(column(rows, |row| row.tenant_id))
+        .bind(column(rows, |row| row.run_id))
+        .bind(column(rows, |row| row.before))
+        .bind(column(rows, |row| row.next_seq))
+        .bind(column(rows, |row| row.revision))
+        .bind(times(rows, |row| row.lease_until))
+        .bind(column(rows, |row| row.lease_started))
+        .bind(column(rows, |row| row.last_commit))
+        .bind(column(rows, |row| row.attempts))
+        .bind(column(rows, |row| row.stalled))
+        .bind(column(rows, |row| row.offers))
+        .bind(column(rows, |row| row.usage.input_tokens))
+        .bind(column(rows, |row| row.usage.output_tokens))
+        .bind(column(rows, |row| row.usage.cached_tokens))
+        .bind(column(rows, |row| row.usage.reasoning_tokens))
+        .bind(column(rows, |row| row.usage.cost_micros))
+        .bind(column(rows, |row| Time(row.updated_at)))
 }
-
-type Query<'q> = sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments>;
 
 /// Binds the key of the runs and every column that may change.
 fn changing<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
@@ -180,22 +320,45 @@ fn given<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
         .bind(column(rows, |row| Time(row.created_at)))
 }
 
-const INSERT_INPUTS: &str = "-- insert_inputs
+pub(super) const INSERT_INPUTS: Part = Part {
+    name: "insert_inputs",
+    parameters: 6,
+    counts: false,
+    sql: "-- insert_inputs
 INSERT INTO run_inputs (tenant_id, run_id, content_type, encoding, payload, labels)
 SELECT tenant_id, run_id, content_type, encoding, payload, labels::jsonb
 FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[])
-     AS new (tenant_id, run_id, content_type, encoding, payload, labels)";
+     AS new (tenant_id, run_id, content_type, encoding, payload, labels)",
+};
 
-async fn insert_inputs(db: &mut PgConnection, rows: &[InputColumns<'_>]) -> Result<()> {
-    sqlx::query(INSERT_INPUTS)
+fn bind_inputs<'q>(query: Query<'q>, rows: &'q [InputColumns<'q>]) -> Query<'q> {
+    query
         .bind(column(rows, |row| row.tenant_id))
         .bind(column(rows, |row| row.run_id))
         .bind(column(rows, |row| row.payload.content_type))
         .bind(column(rows, |row| row.payload.encoding))
         .bind(column(rows, |row| row.payload.data))
         .bind(column(rows, |row| row.labels.as_str()))
-        .execute(db)
-        .await
-        .map_err(|error| conflict_if_taken(error, "a new run has an input already"))?;
-    Ok(())
+}
+
+// One row for each agent that is as it was seen.
+pub(super) const SEEN_AGENTS: Part = Part {
+    name: "seen_agents",
+    parameters: 4,
+    counts: true,
+    sql: "-- seen_agents
+SELECT 1
+FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[])
+     AS seen (tenant_id, agent_id, latest, uncapped)
+     JOIN agents USING (tenant_id, agent_id) JOIN tenants USING (tenant_id)
+WHERE agents.latest = seen.latest
+  AND (NOT seen.uncapped OR agents.max_running IS NULL AND tenants.max_running IS NULL)",
+};
+
+fn bind_agents<'q>(query: Query<'q>, agents: &'q [SeenAgent]) -> Query<'q> {
+    query
+        .bind(column(agents, |seen| seen.tenant.uuid()))
+        .bind(column(agents, |seen| seen.agent.uuid()))
+        .bind(column(agents, |seen| i64::from(seen.latest)))
+        .bind(column(agents, |seen| seen.uncapped))
 }

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use tenure_core::queue::Ready;
 use tenure_core::run::{Parent, Request, RetryPolicy, RunState, StateName, WaitReason};
-use tenure_core::{AgentId, Key, Lease, LeaseId, Run, RunId, Steering, TenantId, WorkerId};
+use tenure_core::{
+    AgentId, Key, Lease, LeaseId, Payload, Run, RunId, Steering, TenantId, WorkerId,
+};
 
 use super::{Columns, Reader};
 use crate::{FullRun, Result, documents};
@@ -53,9 +55,13 @@ impl<R: Columns> Reader<'_, R> {
         Ok(FullRun {
             run: self.run()?,
             agent: self.name("agent_name")?,
-            input: self.payload(["input_type", "input_encoding", "input"])?,
+            input: self.input()?,
             labels: self.json::<BTreeMap<_, _>>("labels")?,
         })
+    }
+
+    pub(crate) fn input(&self) -> Result<Payload> {
+        self.payload(["input_type", "input_encoding", "input"])
     }
 
     /// The run, for a sweep over the rows of all tenants: one that is damaged must not keep the

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use sqlx::{SqliteConnection, SqlitePool};
-use tenure_core::{AgentId, Run, RunId, TenantId, Timestamp};
+use tenure_core::{AgentId, Payload, Run, RunId, TenantId, Timestamp};
 use uuid::Uuid;
 
 use super::clock;
@@ -20,6 +20,7 @@ pub(super) const STATEMENTS: &[&str] = &[
     LIST_BY_PARENT,
     LIST_BY_CONCURRENCY,
     LIST_ALIVE_BY_CONCURRENCY,
+    READ_INPUT,
     LOCK,
     LOCK_EXPIRED,
     LOCK_LATE,
@@ -67,6 +68,25 @@ pub(super) async fn find(
     let query = sqlx::query(FIND).bind(tenant.uuid()).bind(run.uuid());
     let row = query.fetch_optional(pool).await?;
     row.map(|row| Reader::new("runs", &row).full_run()).transpose()
+}
+
+const READ_INPUT: &str = "-- read_input
+SELECT content_type AS input_type, encoding AS input_encoding, payload AS input
+FROM run_inputs
+WHERE tenant_id = $1 AND run_id = $2";
+
+pub(super) async fn read_inputs(
+    pool: &SqlitePool,
+    runs: &[(TenantId, RunId)],
+) -> Result<Vec<Option<Payload>>> {
+    let mut db = pool.acquire().await?;
+    let mut inputs = Vec::with_capacity(runs.len());
+    for (tenant, run) in runs {
+        let query = sqlx::query(READ_INPUT).bind(tenant.uuid()).bind(run.uuid());
+        let row = query.fetch_optional(&mut *db).await?;
+        inputs.push(row.map(|row| Reader::new("run_inputs", &row).input()).transpose()?);
+    }
+    Ok(inputs)
 }
 
 /// A page of runs; `$filter` repeats the one condition that says which index to read. Runs that

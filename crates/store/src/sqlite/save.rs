@@ -1,29 +1,37 @@
 //! Saving transitions: table by table.
 
+use std::time::Instant;
+
 use sqlx::SqliteConnection;
 use tenure_core::Transition;
 
 use super::row::micros;
-use super::{inbox, interrupts, journal, outbox, queue};
+use super::{clock, inbox, interrupts, journal, keys, outbox, queue};
 use crate::columns::{Changes, InputColumns, RunColumns};
 use crate::error::conflict_if_taken;
-use crate::{Result, StoreError};
+use crate::heard::Heard;
+use crate::rows::Reader;
+use crate::{AHEAD, BEHIND, Known, Result, SeenAgent, StoreError};
 
-pub(super) const STATEMENTS: &[&str] = &[INSERT_RUN, UPDATE_RUN, INSERT_INPUT];
+pub(super) const STATEMENTS: &[&str] = &[INSERT_RUN, UPDATE_RUN, INSERT_INPUT, SEEN_AGENT];
 
 pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) -> Result<()> {
     let changes = Changes::of(transitions);
     if !changes.created.is_empty() {
         insert_runs(db, &changes.created).await?;
     }
-    if !changes.updated.is_empty() {
-        update_runs(db, &changes.updated).await?;
+    for updated in [&changes.updated, &changes.advanced] {
+        if !updated.is_empty() {
+            update_runs(db, updated).await?;
+        }
     }
     if !changes.inputs.is_empty() {
         insert_inputs(db, &changes.inputs).await?;
     }
-    if !changes.entries.is_empty() {
-        journal::append(db, &changes.entries).await?;
+    for entries in [&changes.entries, &changes.results] {
+        if !entries.is_empty() {
+            journal::append(db, entries).await?;
+        }
     }
     if !changes.received.is_empty() {
         inbox::receive(db, &changes.received).await?;
@@ -39,6 +47,50 @@ pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) 
         queue::dequeue(db, &changes.dequeued).await?;
     }
     Ok(())
+}
+
+/// In a transaction that is committed if this says so, and has no effect if it does not.
+pub(super) async fn save_known(
+    db: &mut SqliteConnection,
+    known: &Known,
+    heard: &Heard,
+) -> Result<bool> {
+    let asked = Instant::now();
+    let now = clock::now(&mut *db).await?;
+    heard.hear(now, asked);
+    if known.at + BEHIND < now || known.at > now + AHEAD {
+        heard.forget();
+        return Ok(false);
+    }
+    for seen in &known.agents {
+        if !is_as_seen(db, seen).await? {
+            return Ok(false);
+        }
+    }
+    if keys::reserve(db, &known.keys).await?.iter().any(Option::is_some) {
+        return Ok(false);
+    }
+    match save(db, &known.transitions).await {
+        Err(StoreError::Conflict(_)) => Ok(false),
+        saved => saved.map(|()| true),
+    }
+}
+
+const SEEN_AGENT: &str = "-- seen_agent
+SELECT count(*) AS seen
+FROM agents JOIN tenants USING (tenant_id)
+WHERE tenant_id = $1 AND agent_id = $2 AND latest = $3
+  AND (NOT $4 OR agents.max_running IS NULL AND tenants.max_running IS NULL)";
+
+async fn is_as_seen(db: &mut SqliteConnection, seen: &SeenAgent) -> Result<bool> {
+    let row = sqlx::query(SEEN_AGENT)
+        .bind(seen.tenant.uuid())
+        .bind(seen.agent.uuid())
+        .bind(i64::from(seen.latest))
+        .bind(seen.uncapped)
+        .fetch_one(db)
+        .await?;
+    Ok(Reader::new("agents", &row).count("seen")? == 1)
 }
 
 const INSERT_RUN: &str = "-- insert_run

@@ -4,6 +4,7 @@ mod agents;
 mod caps;
 mod copies;
 mod interrupts;
+mod known;
 mod lists;
 mod messages;
 mod queue;
@@ -65,8 +66,20 @@ suite! {
         a_dropped_transaction_has_no_effect
         a_key_belongs_to_the_first_run
         other_tenants_see_nothing
-        the_clock_can_be_set;
+        the_clock_can_be_set
+        a_clock_that_was_set_is_heard;
+    known:
+        what_is_as_it_was_known_is_saved
+        one_thing_after_another_is_saved
+        an_old_revision_saves_nothing
+        a_taken_id_or_key_saves_nothing
+        an_agent_with_a_newer_version_saves_nothing
+        an_agent_that_is_not_there_saves_nothing
+        a_cap_saves_nothing_that_is_not_counted
+        another_time_saves_nothing
+        a_run_that_is_leased_at_once_was_never_in_the_queue;
     lists:
+        inputs_are_read_in_order
         a_run_is_listed_without_its_payloads
         runs_are_filtered_and_paged
         runs_are_found_by_what_they_are_part_of

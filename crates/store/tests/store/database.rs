@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenure_store::postgres::PgStore;
 use tenure_store::sqlite::SqliteStore;
-use tenure_testkit::postgres::database;
+use tenure_testkit::postgres::{add_checks, database};
 
 /// Runs a test on a new SQLite database in memory.
 pub(crate) async fn on_memory<F: Future<Output = ()>>(test: impl FnOnce(Arc<SqliteStore>) -> F) {
@@ -22,5 +22,10 @@ pub(crate) async fn on_file<F: Future<Output = ()>>(test: impl FnOnce(Arc<Sqlite
 pub(crate) async fn on_postgres<F: Future<Output = ()> + 'static>(
     test: impl FnOnce(Arc<PgStore>) -> F + 'static,
 ) {
-    database(async |url| test(Arc::new(PgStore::open(&url).await.unwrap())).await).await;
+    database(async |url| {
+        let store = Arc::new(PgStore::open(&url).await.unwrap());
+        add_checks(&url).await;
+        test(store).await;
+    })
+    .await;
 }

@@ -57,7 +57,11 @@ const EVERYTHING: &[&str] = &[
     "find_artifact",
     "announce",
     "now",
+    "heard_now",
     "set_clock",
+    "save_known",
+    "save_known (otherwise)",
+    "read_inputs",
     // Tx
     "tx.now",
     "insert_tenant",
@@ -90,6 +94,8 @@ const EVERYTHING: &[&str] = &[
     "conflict",
     // commands
     "create",
+    "seat",
+    "advance",
     "try again",
     "lease",
     "beat",
@@ -199,6 +205,7 @@ async fn the_stores_do_as_the_model_does() {
             ("sqlite", Arc::new(SqliteStore::open("sqlite::memory:").await.unwrap())),
             ("postgres", Arc::new(PgStore::open(&url).await.unwrap())),
         ];
+        tenure_testkit::postgres::add_checks(&url).await;
         compare(&stores, fastrand::Rng::with_seed(seed)).await;
     })
     .await;

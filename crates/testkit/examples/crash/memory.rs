@@ -124,7 +124,8 @@ impl Memory {
 }
 
 async fn get(client: &Client, run: &str) -> Result<v1::Run, Error> {
-    let request = v1::GetRunRequest { tenant: client.tenant().to_string(), run: run.into() };
+    let request =
+        v1::GetRunRequest { tenant: client.tenant().to_string(), run: run.into(), wait: None };
     let get = || {
         let (mut runs, request) = (client.runs(), request.clone());
         async move { runs.get_run(request).await }

@@ -12,13 +12,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::crew::each;
-use crate::figures::{Sample, float, judge};
 use crate::hand::{Hand, Rest};
 use crate::plans;
 use crate::populate;
-use crate::processor;
-use crate::server::{Database, Server};
 use crate::system::{CROWD, ONE, System};
+use tenure_testkit::databases::{Database, Server};
+use tenure_testkit::figures::{Sample, float, judge};
+use tenure_testkit::processor;
 
 /// Workers, and how many runs each takes at a time.
 const HANDS: usize = 8;

@@ -6,10 +6,10 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::crew::Crew;
-use crate::figures::{Sample, judge};
-use crate::processor;
-use crate::server::{Counted, Database, Server};
 use crate::system::{CROWD, ONE, System};
+use tenure_testkit::databases::{Counted, Database, Server};
+use tenure_testkit::figures::{Sample, judge};
+use tenure_testkit::processor;
 
 /// How often each side is looked at, and how long.
 const ROUNDS: usize = 5;

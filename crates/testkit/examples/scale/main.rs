@@ -8,7 +8,6 @@
 
 mod control_plane;
 mod crew;
-mod figures;
 mod hand;
 mod herd;
 mod idle;
@@ -16,9 +15,7 @@ mod options;
 mod parked;
 mod plans;
 mod populate;
-mod processor;
 mod queued;
-mod server;
 mod situation;
 mod system;
 mod wake;
@@ -27,7 +24,7 @@ use std::process::ExitCode;
 
 use clap::Parser as _;
 use options::{Measurement, Options};
-use server::Server;
+use tenure_testkit::databases::Server;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -47,7 +44,7 @@ async fn main() -> ExitCode {
 
 /// Measures what was asked for; false if somebody wanted it to end before.
 async fn run(options: &Options) -> anyhow::Result<bool> {
-    let mut server = Server::connect().await?;
+    let mut server = Server::connect("scale").await?;
     println!("scale: {}", server.describe().await?);
     let done = tokio::select! {
         measured = measure(&mut server, options) => measured.map(|()| true),

@@ -5,15 +5,15 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-use crate::figures::{Sample, judge};
 use crate::hand::Rest;
 use crate::idle;
 use crate::plans;
 use crate::populate::{self, Parked};
-use crate::processor;
-use crate::server::{Database, Server};
 use crate::system::System;
 use crate::wake::{Wake, Woken};
+use tenure_testkit::databases::{Database, Server};
+use tenure_testkit::figures::{Sample, judge};
+use tenure_testkit::processor;
 
 /// How many are woken, and how many there are on the side that is compared with.
 const WOKEN: usize = 1_000;

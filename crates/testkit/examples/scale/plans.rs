@@ -6,8 +6,8 @@ use sqlx::{AssertSqlSafe, PgConnection, Row as _};
 use tenure_store::postgres;
 use uuid::Uuid;
 
-use crate::server::Database;
 use crate::system::{AGENT, CROWD, ONE};
+use tenure_testkit::databases::Database;
 
 /// A statement that may look at more blocks than this is not bounded: the most rows that one is asked
 /// for are 500, and each is at most in a block of its own, of the table and of an index.

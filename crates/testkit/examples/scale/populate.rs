@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use crate::crew::{Crew, each};
 use crate::hand::Rest;
-use crate::server::Database;
 use crate::system::{CROWD, ONE, System, create};
+use tenure_testkit::databases::Database;
 
 /// Workers that park, and how many runs each takes at a time.
 const HANDS: usize = 8;

@@ -4,13 +4,13 @@ use std::path::Path;
 
 use anyhow::ensure;
 
-use crate::figures::{Sample, float, judge};
 use crate::plans;
 use crate::populate;
-use crate::processor;
-use crate::server::{Database, Server};
 use crate::situation::{SITUATIONS, Situation, Start};
 use crate::system::{CROWD, System};
+use tenure_testkit::databases::{Database, Server};
+use tenure_testkit::figures::{Sample, float, judge};
+use tenure_testkit::processor;
 
 /// Rounds, and runs that are started on each side in each of them.
 const ROUNDS: usize = 5;

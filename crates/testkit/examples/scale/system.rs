@@ -8,7 +8,7 @@ use tenure_sdk::{Client, v1};
 
 use crate::control_plane::ControlPlane;
 use crate::hand::{Hand, json};
-use crate::server::Database;
+use tenure_testkit::databases::Database;
 
 /// The agent of all runs, and the pool that they wait in.
 pub(crate) const AGENT: &str = "scale";

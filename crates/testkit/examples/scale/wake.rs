@@ -11,8 +11,8 @@ use tokio::time::Instant;
 use crate::crew::{Arrived, Crew, each};
 use crate::hand::Rest;
 use crate::populate::Parked;
-use crate::server::Database;
 use crate::system::{CROWD, System};
+use tenure_testkit::databases::Database;
 
 /// Workers that wait, and how many runs each takes at a time.
 const HANDS: usize = 10;

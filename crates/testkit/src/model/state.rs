@@ -8,7 +8,7 @@ use tenure_core::{
     AgentId, Effect, Entry, Interrupt, InterruptId, InterruptState, Message, Name, Payload, Run,
     RunId, TenantId, Timestamp, Transition,
 };
-use tenure_store::{FullRun, Result, RunKey, StoreError};
+use tenure_store::{AHEAD, BEHIND, FullRun, Known, Result, RunKey, SeenAgent, StoreError};
 
 use super::queue::Place;
 
@@ -83,6 +83,31 @@ impl State {
         }
         self.runs.insert(key, run.clone());
         transition.effects.iter().try_for_each(|effect| self.apply(run, effect))
+    }
+
+    /// This with what was decided from memory, if everything is as it was known.
+    pub(super) fn save_known(&self, known: &Known) -> Option<Self> {
+        let in_time = known.at + BEHIND >= self.now && known.at <= self.now + AHEAD;
+        let seen = known.agents.iter().all(|seen| self.is_as_seen(seen));
+        let mut after = self.clone();
+        let free = known
+            .keys
+            .iter()
+            .all(|key| after.keys.insert((key.tenant, key.key.clone()), key.clone()).is_none());
+        let saved = known.transitions.iter().try_for_each(|transition| after.save(transition));
+        (in_time && seen && free && saved.is_ok()).then_some(after)
+    }
+
+    fn is_as_seen(&self, seen: &SeenAgent) -> bool {
+        let SeenAgent { tenant, agent, latest, uncapped } = *seen;
+        let capped =
+            [(tenant, None), (tenant, Some(agent))].into_iter().any(|of| self.cap(of).is_some());
+        self.agents.get(&(tenant, agent)).is_some_and(|found| found.latest == latest)
+            && !(uncapped && capped)
+    }
+
+    pub(super) fn input(&self, run: (TenantId, RunId)) -> Option<Payload> {
+        self.inputs.get(&run).map(|(input, _)| input.clone())
     }
 
     fn apply(&mut self, run: &Run, effect: &Effect) -> Result<()> {

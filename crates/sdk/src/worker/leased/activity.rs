@@ -1,21 +1,19 @@
 //! What is going on in a leased run: what is executed, recorded and waited for. It decides when the
 //! run may be parked or given back.
 
+use std::sync::atomic::Ordering;
+use std::sync::{MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tenure_core::{Key, Record};
 
 use super::Leased;
 use crate::stop::Stop;
-use crate::worker::standing::State;
 
 /// Ten years: beyond what a process lives.
 const FAR: Duration = Duration::from_hours(24 * 365 * 10);
 /// A wait that is over so soon is waited for here: parking and leasing again would take as long.
 const NAP: Duration = Duration::from_secs(1);
-/// How long a run that waits must be quiet before it is parked: what is about to arrive needs no
-/// second lease then.
-const PARK_AFTER: Duration = Duration::from_millis(100);
 
 /// What is under way.
 #[derive(Clone, Copy, Debug, Default)]
@@ -92,12 +90,21 @@ impl Drop for Alarm<'_> {
 }
 
 impl Leased {
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Something begins or ends.
     fn act(&self, change: impl FnOnce(&mut Activity)) {
-        self.activity.send_modify(|activity| {
-            change(activity);
+        {
+            let mut activity = self.activity();
+            change(&mut activity);
             activity.changes += 1;
-        });
+        }
+        // Most of this happens while the run's task polls the code, and it looks when it has done so.
+        if !self.polling.load(Ordering::SeqCst) {
+            self.standing.wake();
+        }
     }
 
     /// Says that the code is at this step or wait, until the answer is dropped.
@@ -190,46 +197,20 @@ impl Leased {
         Some(due.saturating_duration_since(Instant::now()))
     }
 
-    /// Returns when the run is to be given back and is at a step boundary: the worker is going away,
-    /// or the run is to rest.
-    pub(in crate::worker) async fn at_rest(&self) {
-        let mut activity = self.activity.subscribe();
-        loop {
-            self.standing.until(State::is_leaving).await;
-            tokio::select! {
-                biased;
-                // The pause was taken back.
-                _ = self.standing.until(|state| !state.is_leaving()) => {}
-                _ = self.standing.until(|state| state.abandoned) => return,
-                _ = activity.wait_for(|activity| activity.executing == 0) => return,
-            }
-        }
+    /// Whether a step is being executed.
+    pub(super) fn is_executing(&self) -> bool {
+        self.activity().executing > 0
     }
 
-    /// Returns when the code waits for what has not arrived and nothing else is going on.
-    pub(in crate::worker) async fn parked(&self) {
-        let mut activity = self.activity.subscribe();
-        loop {
-            let before = activity.borrow_and_update().changes;
-            if !self.may_park() {
-                if activity.changed().await.is_err() {
-                    return std::future::pending().await;
-                }
-                continue;
-            }
-            tokio::time::sleep(PARK_AFTER).await;
-            if activity.borrow().changes == before && self.may_park() {
-                return;
-            }
-        }
-    }
-
-    fn may_park(&self) -> bool {
-        let Activity { executing, appending, .. } = *self.activity.borrow();
-        executing == 0
+    /// If the code waits for what has not arrived and nothing else is going on, how much had changed
+    /// until now: when that has not grown for a while, the run may be parked.
+    pub(super) fn rests_since(&self) -> Option<u64> {
+        let Activity { executing, appending, changes } = *self.activity();
+        let rests = executing == 0
             && appending == 0
             && self.engine().is_parked()
-            && self.next_alarm().is_none_or(|left| left > NAP)
+            && self.next_alarm().is_none_or(|left| left > NAP);
+        rests.then_some(changes)
     }
 }
 

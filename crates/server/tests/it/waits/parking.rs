@@ -78,7 +78,7 @@ async fn one_worker_serves_several_tenants() {
             ..v1::SignalRunRequest::default()
         };
         client.runs().signal_run(signal).await.unwrap();
-        let get = v1::GetRunRequest { tenant: tenant.clone(), run: run.clone() };
+        let get = v1::GetRunRequest { tenant: tenant.clone(), run: run.clone(), wait: None };
         let ended = loop {
             let run = client.runs().get_run(get.clone()).await.unwrap().into_inner();
             if run.ended_at.is_some() {

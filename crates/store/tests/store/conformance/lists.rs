@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure_core::run::{Concurrency, NewRun, Outcome, Parent, Policy};
-use tenure_core::{Payload, Run, RunState, StateName};
+use tenure_core::{Payload, Run, RunId, RunState, StateName, TenantId};
 use tenure_store::RunFilter;
 
 use super::Any;
@@ -114,4 +114,29 @@ pub(super) async fn a_check_is_found_and_not_listed(store: Any) {
     assert_eq!(world.stored(&check).await, check);
     let page = world.store.list_runs(world.tenant, &RunFilter::default(), None, 9).await.unwrap();
     assert_eq!(page.iter().map(|full| full.run.id).collect::<Vec<_>>(), [checked.id]);
+}
+
+pub(super) async fn inputs_are_read_in_order(store: Any) {
+    let mut world = World::new(store).await;
+    let mut runs = Vec::new();
+    for input in ["\"one\"", "", "\"three\""] {
+        let payload = Payload { encoding: "zstd".into(), ..Payload::json(input) };
+        let new = NewRun { input: payload.clone(), ..world.given("default") };
+        runs.push((world.create_of(new, true).await, Some(payload)));
+    }
+    let (first, second, third) = (&runs[0], &runs[1], &runs[2]);
+    let (nobody, stranger) = (RunId::new(world.id()), TenantId::new(world.id()));
+    let place = |of: &Run| (of.tenant, of.id);
+    let asked = [
+        place(&third.0),
+        (world.tenant, nobody),
+        place(&first.0),
+        (stranger, first.0.id),
+        place(&second.0),
+        place(&third.0),
+    ];
+    let read = world.store.read_inputs(&asked).await.unwrap();
+    let inputs = [&third.1, &None, &first.1, &None, &second.1, &third.1];
+    assert_eq!(read.iter().collect::<Vec<_>>(), inputs);
+    assert_eq!(world.store.read_inputs(&[]).await.unwrap(), []);
 }

@@ -225,3 +225,17 @@ pub(super) async fn the_clock_can_be_set(store: Any) {
     world.store.set_clock(None).await.unwrap();
     assert!(world.store.now().await.unwrap() < START);
 }
+
+/// What is decided between two answers of the database is decided at this time.
+pub(super) async fn a_clock_that_was_set_is_heard(store: Any) {
+    let world = World::new(store).await;
+    let store = &world.store;
+    assert_eq!(store.heard_now(), Some(START));
+    let later = START + GRACE;
+    store.set_clock(Some(later)).await.unwrap();
+    assert_eq!(store.heard_now(), Some(later), "it stands still");
+    store.set_clock(None).await.unwrap();
+    let now = store.now().await.unwrap();
+    let heard = store.heard_now().expect("it has been asked");
+    assert!(now <= heard && heard < START, "never behind: {heard}");
+}

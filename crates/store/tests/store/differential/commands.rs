@@ -3,13 +3,14 @@
 mod create;
 mod decide;
 mod interrupts;
+mod known;
 mod messages;
 
 use bytes::Bytes;
 use tenure_core::agent::Artifact;
 use tenure_core::{
-    ArtifactId, Digest, LeaseId, Run, RunId, RunState, TenantId, Timestamp, Transition, WorkerId,
-    queue,
+    AgentId, ArtifactId, Digest, LeaseId, Run, RunId, RunState, TenantId, Timestamp, Transition,
+    WorkerId, queue,
 };
 use tenure_store::{Locked, RunFilter, StoreError, Tx};
 
@@ -27,14 +28,14 @@ pub(super) async fn act(step: &mut Step<'_>) {
     let Some(agent) = step.pick(&agents) else { return super::registry::act(step).await };
     let runs = Runs::of(step, tenant).await;
     if runs.alive.len() < 4 {
-        return create::create(step, tenant, agent).await;
+        return create(step, tenant, agent).await;
     }
     if runs.running.is_empty() && step.random.bool() {
         return lease(step, tenant).await;
     }
     let room = runs.alive.len() < MOST_RUNS;
     match step.random.u32(..26) {
-        0..2 if room => create::create(step, tenant, agent).await,
+        0..2 if room => create(step, tenant, agent).await,
         2..4 if room => create::fork(step, tenant, agent, &runs.alive).await,
         0..7 => lease(step, tenant).await,
         7 => expire(step).await,
@@ -44,6 +45,14 @@ pub(super) async fn act(step: &mut Step<'_>) {
         13..15 => interrupts::resolve(step, tenant).await,
         15..18 => messages::act(step).await,
         _ => decide_some(step, tenant, &runs).await,
+    }
+}
+
+async fn create(step: &mut Step<'_>, tenant: TenantId, agent: AgentId) {
+    if step.random.bool() {
+        known::create(step, tenant, agent).await;
+    } else {
+        create::create(step, tenant, agent).await;
     }
 }
 
@@ -219,5 +228,12 @@ async fn decide_some(step: &mut Step<'_>, tenant: TenantId, runs: &Runs) {
             decided.extend(decide::command(step, run, now, new));
         }
     }
+    // As the ledger does: what can be decided from memory is saved without a lock.
+    let from_memory = step.random.bool();
+    let is_known = |of: &Transition| from_memory && of.is_plain();
+    let (known, decided): (Vec<_>, Vec<_>) = decided.into_iter().partition(is_known);
     finish(step, tx, &decided).await;
+    if !known.is_empty() {
+        known::save(step, known).await;
+    }
 }

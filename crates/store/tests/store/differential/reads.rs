@@ -153,4 +153,15 @@ async fn read_run(step: &mut Step<'_>, tenant: TenantId) {
     let name = step.pick(&rows).map_or("report-9".to_owned(), |row| row.artifact.name);
     let found = store.find_artifact(tenant, run, &name).await.unwrap();
     step.note("find_artifact", &found, found.is_some());
+    read_inputs(step, tenant, &runs).await;
+}
+
+async fn read_inputs(step: &mut Step<'_>, tenant: TenantId, runs: &[RunId]) {
+    let mut asked = Vec::new();
+    for _ in 0..step.random.usize(..4) {
+        let run = step.pick(runs).filter(|_| step.random.u32(..4) > 0);
+        asked.push((tenant, run.unwrap_or_else(|| RunId::new(step.id()))));
+    }
+    let read = step.store.read_inputs(&asked).await.unwrap();
+    step.note("read_inputs", &read, read.iter().any(Option::is_some));
 }

@@ -52,7 +52,7 @@ impl Runs {
     }
 
     async fn answer(&self, question: &Question) {
-        if let Err(error) = self.try_answer(question).await {
+        if let Err(error) = Box::pin(self.try_answer(question)).await {
             let Question { run, key, .. } = question;
             self.ledger().problems.push(format!("{run}: the answer to {key}: {error}"));
         }

@@ -17,12 +17,12 @@ struct Stat {
 }
 
 /// The processor time that a process has used.
-pub(crate) fn of_process(pid: u32) -> anyhow::Result<Duration> {
+pub fn of_process(pid: u32) -> anyhow::Result<Duration> {
     Ok(TICK * stat(pid)?.own)
 }
 
 /// The processor time that a process and its children have used, those that have ended included.
-pub(crate) fn of_family(pid: u32) -> anyhow::Result<Duration> {
+pub fn of_family(pid: u32) -> anyhow::Result<Duration> {
     let root = stat(pid)?;
     // A process that ends while this looks is counted among those that have ended the next time.
     let children = processes()?.into_iter().filter_map(|pid| stat(pid).ok());
@@ -30,13 +30,24 @@ pub(crate) fn of_family(pid: u32) -> anyhow::Result<Duration> {
     Ok(TICK * (root.own + root.ended + children.map(|child| child.own + child.ended).sum::<u32>()))
 }
 
+/// The processor time that the whole machine has used for anything.
+pub fn of_machine() -> anyhow::Result<Duration> {
+    let text = fs::read_to_string("/proc/stat").context("/proc/stat cannot be read")?;
+    let line = text.lines().next().unwrap_or_default();
+    let ticks: Vec<u32> =
+        line.split_whitespace().skip(1).filter_map(|field| field.parse().ok()).collect();
+    // user, nice, system, then idle and iowait, then irq, softirq and steal: see proc(5).
+    let busy = ticks.iter().enumerate().take(8).filter(|(place, _)| ![3, 4].contains(place));
+    Ok(TICK * busy.map(|(_, ticks)| ticks).sum::<u32>())
+}
+
 /// The parent of a process.
-pub(crate) fn parent(pid: u32) -> anyhow::Result<u32> {
+pub fn parent(pid: u32) -> anyhow::Result<u32> {
     Ok(stat(pid)?.parent)
 }
 
 /// The memory that a process occupies, in MiB.
-pub(crate) fn memory(pid: u32) -> anyhow::Result<u64> {
+pub fn memory(pid: u32) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
@@ -44,7 +55,7 @@ pub(crate) fn memory(pid: u32) -> anyhow::Result<u64> {
 }
 
 /// How busy the machine is: runnable processes, in the mean of the last minute.
-pub(crate) fn load() -> String {
+pub fn load() -> String {
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     load.split_whitespace().next().unwrap_or("unknown").to_owned()
 }

@@ -1,0 +1,65 @@
+//! Runs as they were last seen: what commits of leased runs are decided on without reading them.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::sync::Arc;
+
+use tenure_core::{Run, RunId, RunState, TenantId};
+
+use crate::cache::Cache;
+
+/// Which run.
+pub(super) type Place = (TenantId, RunId);
+
+/// What is remembered is never trusted: what is decided on it is saved only if the run still has the
+/// revision that is remembered.
+pub(crate) struct Memory(Vec<Cache<Place, Arc<Run>>>);
+
+/// Parts with a lock each, and runs in each: a replica leases no more at a time without noticing.
+const SHARDS: usize = 16;
+const RUNS: usize = 2_000;
+/// The largest output of a run that is remembered when it has ended, for those who wait for it.
+const OUTPUT: usize = 4 << 10;
+
+impl Default for Memory {
+    fn default() -> Self {
+        Self((0..SHARDS).map(|_| Cache::of(RUNS)).collect())
+    }
+}
+
+impl Memory {
+    pub(crate) fn get(&self, place: Place) -> Option<Arc<Run>> {
+        self.shard(place).get(&place)
+    }
+
+    /// Remembers a run that was just saved, if it will be asked for again: it is leased, or it has
+    /// just ended. One that is parked is not kept (PARKED-IS-FREE).
+    pub(crate) fn note(&self, run: Arc<Run>) {
+        let place = (run.tenant, run.id);
+        let kept = match &run.state {
+            RunState::Running { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => true,
+            RunState::Succeeded { output, .. } => output.data.len() <= OUTPUT,
+            RunState::Queued { .. } | RunState::Waiting { .. } => false,
+        };
+        if kept {
+            let newer = |one: &Arc<Run>, other: &Arc<Run>| one.revision > other.revision;
+            self.shard(place).put_if(place, run, newer);
+        } else {
+            self.forget(place);
+        }
+    }
+
+    pub(super) fn forget(&self, place: Place) {
+        self.shard(place).remove(&place);
+    }
+
+    fn shard(&self, place: Place) -> &Cache<Place, Arc<Run>> {
+        &self.0[part_of(place.1, self.0.len())]
+    }
+}
+
+/// Which of so many parts a run belongs to.
+pub(super) fn part_of(run: RunId, parts: usize) -> usize {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(run);
+    // The remainder is below the number of parts, so it fits.
+    usize::try_from(hash % parts as u64).unwrap_or(0)
+}
