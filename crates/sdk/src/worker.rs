@@ -71,7 +71,7 @@ impl Observer for Silent {}
 
 /// Polls at a time of a worker that is being given runs: while one is on its way, the next new run finds
 /// another in line. One that is idle has one.
-const POLLS: usize = 3;
+const POLLS: usize = 8;
 /// How long a poll is held by the control plane.
 const POLL: Duration = Duration::from_secs(30);
 /// How long a worker that is to stop waits for the answer to its poll.

@@ -113,7 +113,6 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         caps::STATEMENTS,
         pools::STATEMENTS,
         turns::STATEMENTS,
-        save::STATEMENTS,
         journal::STATEMENTS,
         inbox::STATEMENTS,
         interrupts::STATEMENTS,
@@ -121,7 +120,8 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
         artifacts::STATEMENTS,
         hints::STATEMENTS,
     ];
-    all.concat().into_iter().map(|sql| (crate::statement_name(sql), sql)).collect()
+    let all = all.concat().into_iter().chain(statement::parts());
+    all.map(|sql| (crate::statement_name(sql), sql)).collect()
 }
 
 #[async_trait]

@@ -11,7 +11,7 @@ use crate::error::conflict_if_taken;
 use crate::rows::Reader;
 use crate::{Prefix, Result};
 
-pub(super) const STATEMENTS: &[&str] = &[READ, APPEND.sql, APPEND_RESULTS.sql, FIRST_OF_KEY, COPY];
+pub(super) const STATEMENTS: &[&str] = &[READ, FIRST_OF_KEY, COPY];
 
 // The page's end is found by the sizes alone: a thousand full payloads are never in memory at once.
 // The first entry always fits, because nothing stands before it.
@@ -51,18 +51,15 @@ pub(super) async fn read(
 
 pub(super) const APPEND: Part = Part {
     name: "append",
-    parameters: 27,
+    rows: "tenant_id uuid, run_id uuid, seq bigint, epoch bigint, at timestamptz, key text, \
+           kind text, status text, opening text, content_type text, encoding text, payload bytea, \
+           failure_code text, failure_message text, failure_retryable boolean, actor text, \
+           reason text, size bigint, input bytea, attempt bigint, duration_micros bigint, \
+           model text, input_tokens bigint, output_tokens bigint, cached_tokens bigint, \
+           reasoning_tokens bigint, cost_micros bigint",
     counts: false,
     sql: "-- append
-INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type,
-    encoding, payload, failure_code, failure_message, failure_retryable, actor, reason, size, input,
-    attempt, duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[],
-    $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[], $12::bytea[],
-    $13::text[], $14::text[], $15::boolean[], $16::text[], $17::text[], $18::bigint[],
-    $19::bytea[], $20::bigint[], $21::bigint[], $22::text[], $23::bigint[], $24::bigint[],
-    $25::bigint[], $26::bigint[], $27::bigint[])",
+INSERT INTO journal ({columns}) SELECT * FROM {rows} AS new",
 };
 
 pub(super) fn bind<'q>(query: Query<'q>, rows: &'q [EntryColumns<'q>]) -> Query<'q> {
@@ -98,18 +95,12 @@ pub(super) fn bind<'q>(query: Query<'q>, rows: &'q [EntryColumns<'q>]) -> Query<
 
 pub(super) const APPEND_RESULTS: Part = Part {
     name: "append_results",
-    parameters: 14,
+    rows: "tenant_id uuid, run_id uuid, seq bigint, epoch bigint, at timestamptz, key text, \
+           kind text, content_type text, encoding text, payload bytea, size bigint, input bytea, \
+           attempt bigint, duration_micros bigint",
     counts: false,
     sql: "-- append_results
-INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding,
-    payload, size, input, attempt, duration_micros)
-SELECT tenant_id, run_id, seq, epoch, at, key, kind, 'succeeded', content_type, encoding, payload,
-    size, input, attempt, duration_micros
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::timestamptz[], $6::text[],
-    $7::text[], $8::text[], $9::text[], $10::bytea[], $11::bigint[], $12::bytea[], $13::bigint[],
-    $14::bigint[])
-    AS new (tenant_id, run_id, seq, epoch, at, key, kind, content_type, encoding, payload, size,
-    input, attempt, duration_micros)",
+INSERT INTO journal ({columns}, status) SELECT new.*, 'succeeded' FROM {rows} AS new",
 };
 
 pub(super) fn bind_results<'q>(query: Query<'q>, rows: &'q [EntryColumns<'q>]) -> Query<'q> {

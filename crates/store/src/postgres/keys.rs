@@ -12,7 +12,7 @@ use super::statement::Part;
 use crate::rows::Reader;
 use crate::{Result, RunKey};
 
-pub(super) const STATEMENTS: &[&str] = &[RESERVE_KEYS, FIND_KEYS, INSERT_KEYS.sql];
+pub(super) const STATEMENTS: &[&str] = &[RESERVE_KEYS, FIND_KEYS];
 
 // In one order for everybody: of two transactions that reserve the same keys, one waits for the
 // other, and not each for each.
@@ -56,12 +56,10 @@ pub(super) async fn reserve(db: &mut PgConnection, keys: &[RunKey]) -> Result<Ve
 // In the same order as above.
 pub(super) const INSERT_KEYS: Part = Part {
     name: "insert_keys",
-    parameters: 4,
+    rows: "tenant_id uuid, key text, digest bytea, run_id uuid",
     counts: false,
     sql: "-- insert_keys
-INSERT INTO run_keys (tenant_id, key, digest, run_id)
-SELECT tenant_id, key, digest, run_id
-FROM unnest($1::uuid[], $2::text[], $3::bytea[], $4::uuid[]) AS new (tenant_id, key, digest, run_id)
+INSERT INTO run_keys ({columns}) SELECT * FROM {rows} AS new
 ORDER BY tenant_id, key COLLATE \"C\"",
 };
 

@@ -15,8 +15,7 @@ use crate::Result;
 use crate::columns::{ReadyColumns, limit as bound};
 use crate::rows::Reader;
 
-pub(super) const STATEMENTS: &[&str] =
-    &[FIND_READY, COUNT_AHEAD, DROP_STALE, ENQUEUE.sql, DEQUEUE.sql];
+pub(super) const STATEMENTS: &[&str] = &[FIND_READY, COUNT_AHEAD, DROP_STALE];
 
 // The lines are found by skipping from one to the next in the index, however long they are. What is
 // not due yet is behind what is, and never read.
@@ -154,17 +153,17 @@ async fn drop_stale(db: &mut PgConnection, runs: &[(TenantId, RunId)]) -> Result
 
 pub(super) const ENQUEUE: Part = Part {
     name: "enqueue",
-    parameters: 6,
+    rows: "tenant_id uuid, run_id uuid, agent_id uuid, pool text, rank smallint, \
+           ready_at timestamptz",
     counts: false,
     sql: "-- enqueue
-INSERT INTO run_ready (tenant_id, run_id, agent_id, pool, rank, ready_at, lane)
-SELECT tenant_id, run_id, agent_id, pool, rank, ready_at,
+INSERT INTO run_ready ({columns}, lane)
+SELECT new.*,
        coalesce((SELECT agents.agent_id FROM agents
                  WHERE agents.tenant_id = new.tenant_id AND agents.agent_id = new.agent_id
                    AND agents.max_running IS NOT NULL),
                 '00000000-0000-0000-0000-000000000000')
-FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::smallint[], $6::timestamptz[])
-     AS new (tenant_id, run_id, agent_id, pool, rank, ready_at)
+FROM {rows} AS new
 -- A stale row may still be there.
 ON CONFLICT (tenant_id, run_id)
 DO UPDATE SET pool = excluded.pool, rank = excluded.rank, ready_at = excluded.ready_at,
@@ -183,10 +182,10 @@ pub(super) fn bind_enqueued<'q>(query: Query<'q>, rows: &'q [ReadyColumns<'q>]) 
 
 pub(super) const DEQUEUE: Part = Part {
     name: "dequeue",
-    parameters: 2,
+    rows: "tenant_id uuid, run_id uuid",
     counts: false,
     sql: "-- dequeue
-DELETE FROM run_ready USING unnest($1::uuid[], $2::uuid[]) AS gone (tenant_id, run_id)
+DELETE FROM run_ready USING {rows} AS gone
 WHERE run_ready.tenant_id = gone.tenant_id AND run_ready.run_id = gone.run_id",
 };
 

@@ -16,9 +16,6 @@ use crate::heard::Heard;
 use crate::rows::Reader;
 use crate::{Known, Result, RunKey, SeenAgent, StoreError};
 
-pub(super) const STATEMENTS: &[&str] =
-    &[INSERT_RUNS.sql, UPDATE_RUNS.sql, ADVANCE_RUNS.sql, INSERT_INPUTS.sql, SEEN_AGENTS.sql];
-
 /// A statement whose parameters are being bound.
 pub(super) type Query<'q> = sqlx::query::Query<'q, Postgres, PgArguments>;
 
@@ -151,33 +148,38 @@ impl Batch<'_> {
 
 pub(super) const INSERT_RUNS: Part = Part {
     name: "insert_runs",
-    parameters: 56,
+    rows: "tenant_id uuid, run_id uuid, state text, epoch bigint, next_seq bigint, inbox bigint, \
+           revision bigint, ready_at timestamptz, lease_id uuid, lease_worker uuid, \
+           lease_until timestamptz, lease_started boolean, wait_reason text, wait_on text, \
+           output_type text, output_encoding text, output bytea, failure_code text, \
+           failure_message text, failure_retryable boolean, ended_at timestamptz, request text, \
+           steer_actor text, steer_reason text, cancel_force_at timestamptz, last_commit bytea, \
+           attempts bigint, stalled bigint, offers bigint, retried bigint, priority bigint, \
+           children bigint, interrupts bigint, posted bigint, input_tokens bigint, \
+           output_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, \
+           cost_micros bigint, updated_at timestamptz, agent_id uuid, version bigint, pool text, \
+           max_attempts bigint, retry_limit bigint, retry_backoff_micros bigint, \
+           retry_max_backoff_micros bigint, start_at timestamptz, deadline timestamptz, \
+           concurrency_key text, parent_run uuid, parent_key text, detached boolean, depth bigint, \
+           check_run uuid, created_at timestamptz",
     counts: false,
     sql: "-- insert_runs
-INSERT INTO runs (tenant_id, run_id, state, epoch, next_seq, inbox, revision, ready_at, lease_id,
-    lease_worker, lease_until, lease_started, wait_reason, wait_on, output_type, output_encoding,
-    output, failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
-    steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
-    children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros, updated_at, agent_id, version, pool, max_attempts, retry_limit,
-    retry_backoff_micros, retry_max_backoff_micros, start_at, deadline, concurrency_key,
-    parent_run, parent_key, detached, depth, check_run, created_at)
-SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-    $7::bigint[], $8::timestamptz[], $9::uuid[], $10::uuid[], $11::timestamptz[], $12::boolean[],
-    $13::text[], $14::text[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[],
-    $20::boolean[], $21::timestamptz[], $22::text[], $23::text[], $24::text[], $25::timestamptz[],
-    $26::bytea[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[],
-    $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[],
-    $38::bigint[], $39::bigint[], $40::timestamptz[], $41::uuid[], $42::bigint[], $43::text[],
-    $44::bigint[], $45::bigint[], $46::bigint[], $47::bigint[], $48::timestamptz[],
-    $49::timestamptz[], $50::text[], $51::uuid[], $52::text[], $53::boolean[], $54::bigint[],
-    $55::uuid[], $56::timestamptz[])",
+INSERT INTO runs ({columns}) SELECT * FROM {rows} AS new",
 };
 
 // The revision is the second guard beside the row lock.
 pub(super) const UPDATE_RUNS: Part = Part {
     name: "update_runs",
-    parameters: 41,
+    rows: "tenant_id uuid, run_id uuid, state text, epoch bigint, next_seq bigint, inbox bigint, \
+           revision bigint, ready_at timestamptz, lease_id uuid, lease_worker uuid, \
+           lease_until timestamptz, lease_started boolean, wait_reason text, wait_on text, \
+           output_type text, output_encoding text, output bytea, failure_code text, \
+           failure_message text, failure_retryable boolean, ended_at timestamptz, request text, \
+           steer_actor text, steer_reason text, cancel_force_at timestamptz, last_commit bytea, \
+           attempts bigint, stalled bigint, offers bigint, retried bigint, priority bigint, \
+           children bigint, interrupts bigint, posted bigint, input_tokens bigint, \
+           output_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, \
+           cost_micros bigint, updated_at timestamptz, before bigint",
     counts: true,
     sql: "-- update_runs
 UPDATE runs SET state = new.state, epoch = new.epoch, next_seq = new.next_seq, inbox = new.inbox,
@@ -194,19 +196,7 @@ UPDATE runs SET state = new.state, epoch = new.epoch, next_seq = new.next_seq, i
     input_tokens = new.input_tokens, output_tokens = new.output_tokens,
     cached_tokens = new.cached_tokens, reasoning_tokens = new.reasoning_tokens,
     cost_micros = new.cost_micros, updated_at = new.updated_at
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::bigint[], $5::bigint[], $6::bigint[],
-    $7::bigint[], $8::timestamptz[], $9::uuid[], $10::uuid[], $11::timestamptz[], $12::boolean[],
-    $13::text[], $14::text[], $15::text[], $16::text[], $17::bytea[], $18::text[], $19::text[],
-    $20::boolean[], $21::timestamptz[], $22::text[], $23::text[], $24::text[], $25::timestamptz[],
-    $26::bytea[], $27::bigint[], $28::bigint[], $29::bigint[], $30::bigint[], $31::bigint[],
-    $32::bigint[], $33::bigint[], $34::bigint[], $35::bigint[], $36::bigint[], $37::bigint[],
-    $38::bigint[], $39::bigint[], $40::timestamptz[], $41::bigint[])
-    AS new (tenant_id, run_id, state, epoch, next_seq, inbox, revision, ready_at, lease_id,
-    lease_worker, lease_until, lease_started, wait_reason, wait_on, output_type, output_encoding,
-    output, failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
-    steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
-    children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros, updated_at, before)
+FROM {rows} AS new
 WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before
 RETURNING 1",
 };
@@ -214,7 +204,11 @@ RETURNING 1",
 // Most writes are these: fewer columns are fewer parameters to send, to read and to put together.
 pub(super) const ADVANCE_RUNS: Part = Part {
     name: "advance_runs",
-    parameters: 17,
+    rows: "tenant_id uuid, run_id uuid, before bigint, next_seq bigint, revision bigint, \
+           lease_until timestamptz, lease_started boolean, last_commit bytea, attempts bigint, \
+           stalled bigint, offers bigint, input_tokens bigint, output_tokens bigint, \
+           cached_tokens bigint, reasoning_tokens bigint, cost_micros bigint, \
+           updated_at timestamptz",
     counts: true,
     sql: "-- advance_runs
 UPDATE runs SET next_seq = new.next_seq, revision = new.revision, lease_until = new.lease_until,
@@ -223,12 +217,7 @@ UPDATE runs SET next_seq = new.next_seq, revision = new.revision, lease_until = 
     output_tokens = new.output_tokens, cached_tokens = new.cached_tokens,
     reasoning_tokens = new.reasoning_tokens, cost_micros = new.cost_micros,
     updated_at = new.updated_at
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::bigint[], $5::bigint[], $6::timestamptz[],
-    $7::boolean[], $8::bytea[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
-    $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[], $17::timestamptz[])
-    AS new (tenant_id, run_id, before, next_seq, revision, lease_until, lease_started, last_commit,
-    attempts, stalled, offers, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros, updated_at)
+FROM {rows} AS new
 WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before
 RETURNING 1",
 };
@@ -322,13 +311,11 @@ fn given<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
 
 pub(super) const INSERT_INPUTS: Part = Part {
     name: "insert_inputs",
-    parameters: 6,
+    rows: "tenant_id uuid, run_id uuid, content_type text, encoding text, payload bytea, labels text",
     counts: false,
     sql: "-- insert_inputs
-INSERT INTO run_inputs (tenant_id, run_id, content_type, encoding, payload, labels)
-SELECT tenant_id, run_id, content_type, encoding, payload, labels::jsonb
-FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::bytea[], $6::text[])
-     AS new (tenant_id, run_id, content_type, encoding, payload, labels)",
+INSERT INTO run_inputs ({columns})
+SELECT tenant_id, run_id, content_type, encoding, payload, labels::jsonb FROM {rows} AS new",
 };
 
 fn bind_inputs<'q>(query: Query<'q>, rows: &'q [InputColumns<'q>]) -> Query<'q> {
@@ -344,13 +331,11 @@ fn bind_inputs<'q>(query: Query<'q>, rows: &'q [InputColumns<'q>]) -> Query<'q> 
 // One row for each agent that is as it was seen.
 pub(super) const SEEN_AGENTS: Part = Part {
     name: "seen_agents",
-    parameters: 4,
+    rows: "tenant_id uuid, agent_id uuid, latest bigint, uncapped boolean",
     counts: true,
     sql: "-- seen_agents
 SELECT 1
-FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::boolean[])
-     AS seen (tenant_id, agent_id, latest, uncapped)
-     JOIN agents USING (tenant_id, agent_id) JOIN tenants USING (tenant_id)
+FROM {rows} AS seen JOIN agents USING (tenant_id, agent_id) JOIN tenants USING (tenant_id)
 WHERE agents.latest = seen.latest
   AND (NOT seen.uncapped OR agents.max_running IS NULL AND tenants.max_running IS NULL)",
 };

@@ -11,9 +11,10 @@ use super::{journal, keys, queue, save};
 /// A statement that can be a part of the one.
 pub(super) struct Part {
     pub(super) name: &'static str,
+    /// The columns of the rows that it is given, each with its type and bound as an array.
+    pub(super) rows: &'static str,
+    /// In which `{rows}` is where they come from, and `{columns}` their names.
     pub(super) sql: &'static str,
-    /// How many parameters it has.
-    pub(super) parameters: usize,
     /// Whether it answers with a row for everything that is as it is expected to be.
     pub(super) counts: bool,
 }
@@ -61,12 +62,12 @@ impl Mask {
         let (mut text, mut counts, mut given) = (String::from("-- save\nWITH "), Vec::new(), 0);
         for (_, part) in PARTS.iter().enumerate().filter(|(place, _)| self.has(*place)) {
             let comma = if given == 0 { "" } else { ",\n" };
-            let sql = renumbered(part.sql, given);
+            let name = part.name;
             // Writing to a string does not fail.
-            let _ = write!(text, "{comma}{} AS (\n{sql}\n)", part.name);
-            given += part.parameters;
+            let _ = write!(text, "{comma}{name} AS (\n{}\n)", part.text(given));
+            given += part.columns().count();
             if part.counts {
-                counts.push(format!("(SELECT count(*) FROM {})", part.name));
+                counts.push(format!("(SELECT count(*) FROM {name})"));
             }
         }
         let counts = if counts.is_empty() { "0".to_owned() } else { counts.join(" + ") };
@@ -76,36 +77,47 @@ impl Mask {
     }
 }
 
-/// The same statement with parameters that count from `before` on.
-fn renumbered(sql: &str, before: usize) -> String {
-    let mut parts = sql.split('$');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for part in parts {
-        let digits = part.chars().take_while(char::is_ascii_digit).count();
-        let number: usize = part[..digits].parse().unwrap_or_default();
-        let _ = write!(text, "${}{}", number + before, &part[digits..]);
+impl Part {
+    /// Names and types.
+    fn columns(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        self.rows.split(", ").filter_map(|column| column.split_once(' '))
     }
-    text
+
+    /// Its statement, with parameters that count from `given` on. The arrays are unnested side by side
+    /// in a `SELECT`, which takes a third of the time of `unnest` with many arguments: that fills a
+    /// table for each of them first.
+    fn text(&self, given: usize) -> String {
+        let unnest = |(place, (name, kind)): (usize, (&str, &str))| {
+            format!("unnest(${}::{kind}[]) AS {name}", place + given + 1)
+        };
+        let rows: Vec<_> = self.columns().enumerate().map(unnest).collect();
+        let names: Vec<_> = self.columns().map(|(name, _)| name).collect();
+        let sql = self.sql.replace("{rows}", &format!("(SELECT {})", rows.join(", ")));
+        sql.replace("{columns}", &names.join(", "))
+    }
+}
+
+/// The statement of each part by itself.
+pub(super) fn parts() -> impl Iterator<Item = &'static str> {
+    static TEXTS: OnceLock<Vec<String>> = OnceLock::new();
+    TEXTS.get_or_init(|| PARTS.iter().map(|part| part.text(0)).collect()).iter().map(String::as_str)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const PART: Part = Part {
+        name: "mark",
+        rows: "tenant_id uuid, at timestamptz",
+        sql: "INSERT INTO marks ({columns}) SELECT * FROM {rows} AS new",
+        counts: false,
+    };
+
     #[test]
     fn parameters_count_on() {
-        assert_eq!(renumbered("a = $1 AND b = $12::text[]", 3), "a = $4 AND b = $15::text[]");
-    }
-
-    /// What is counted here is bound there.
-    #[test]
-    fn every_part_says_how_many_parameters_it_has() {
-        for part in PARTS {
-            let numbers = part.sql.split('$').skip(1).map(|rest| {
-                let digits = rest.chars().take_while(char::is_ascii_digit).count();
-                rest[..digits].parse::<usize>().unwrap()
-            });
-            assert_eq!(numbers.max(), Some(part.parameters), "{}", part.name);
-        }
+        let rows = "(SELECT unnest($4::uuid[]) AS tenant_id, unnest($5::timestamptz[]) AS at)";
+        let expected = format!("INSERT INTO marks (tenant_id, at) SELECT * FROM {rows} AS new");
+        assert_eq!(PART.text(3), expected);
     }
 }
