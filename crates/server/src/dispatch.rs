@@ -168,6 +168,13 @@ impl Dispatch {
         lines.values().map(|line| line.lock().len()).sum()
     }
 
+    /// How many of them a new run would be leased to: nothing else is ready for them.
+    pub(crate) fn idle(&self) -> usize {
+        let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        let idle = lines.values().filter(|line| line.is_empty(self.tick));
+        idle.map(|line| line.lock().len()).sum()
+    }
+
     /// Takes a worker out of all lines: its poll is answered with what it was offered, if anything.
     pub(crate) fn leave(&self, worker: WorkerId) {
         let lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
@@ -328,6 +335,8 @@ enum Claimed {
     Contended,
     /// There is nothing that may be leased now.
     Nothing,
+    /// Nobody is in line any more; nothing was looked at.
+    Nobody,
 }
 
 /// Claims for one line until nobody has been in it for a while, or the service has gone.
@@ -347,13 +356,15 @@ async fn claim_for(line: Arc<Line>) {
         }
         service.note_polls(&line, &mut noted).await;
         if !line.is_empty(service.dispatch().tick) {
-            // Forget, then look: what becomes ready in between is not missed.
+            // Nobody is seated until it is seen again that nothing is ready. Forget, then look: what
+            // becomes ready in between is not missed.
+            line.see_empty(false);
             line.ready.look();
             turn += 1;
             let claimed = service.claim(&line, turn).await;
             line.see_empty(matches!(claimed, Ok(Claimed::All | Claimed::Nothing)));
             match claimed {
-                Ok(Claimed::Some | Claimed::All) => continue,
+                Ok(Claimed::Some | Claimed::All | Claimed::Nobody) => continue,
                 Ok(Claimed::Contended) => {
                     tokio::time::sleep(CONTENDED.mul_f64(1.0 + service.spread())).await;
                     continue;
@@ -375,6 +386,9 @@ impl Service {
     /// Leases ready runs to those in line.
     async fn claim(self: &Arc<Self>, line: &Line, turn: u64) -> Result<Claimed, StoreError> {
         let turns = line.turns();
+        if turns.is_empty() {
+            return Ok(Claimed::Nobody);
+        }
         let mut tx = self.store().begin().await?;
         let (chosen, all) = choose_ready(&mut *tx, line, turns.len(), turn).await?;
         if chosen.is_empty() {

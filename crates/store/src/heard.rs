@@ -5,10 +5,23 @@ use std::time::{Duration, Instant};
 
 use tenure_core::Timestamp;
 
+/// The moments that the database's clock is between, if it goes as this machine's does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeardNow {
+    /// It shows this or later: what becomes ready at this time can be had at once.
+    pub earliest: Timestamp,
+    /// It shows this or earlier: a lease that is given from this time on lasts as long as it is said
+    /// to.
+    pub latest: Timestamp,
+}
+
 /// What was heard of the database's clock. What is decided by it is checked against the real one
 /// where it is written ([`Known::at`](crate::Known::at)).
-#[derive(Default)]
-pub(crate) struct Heard(Mutex<Option<Sample>>);
+pub(crate) struct Heard {
+    /// What the clock counts in: it shows a time that has begun up to so long ago.
+    resolution: Duration,
+    sample: Mutex<Option<Sample>>,
+}
 
 #[derive(Clone, Copy)]
 enum Sample {
@@ -23,12 +36,19 @@ enum Sample {
 const FRESH: Duration = Duration::from_secs(10);
 
 impl Heard {
-    /// The time: never behind the database's clock, unless the two do not go alike.
-    pub(crate) fn now(&self) -> Option<Timestamp> {
-        match (*self.lock())? {
-            Sample::Goes { time, asked, .. } => Some(time + asked.elapsed()),
-            Sample::Stands(time) => Some(time),
-        }
+    pub(crate) const fn new(resolution: Duration) -> Self {
+        Self { resolution, sample: Mutex::new(None) }
+    }
+
+    /// The time: the answer was given after it was asked for, and before it was heard.
+    pub(crate) fn now(&self) -> Option<HeardNow> {
+        Some(match (*self.lock())? {
+            Sample::Goes { time, asked, heard } => HeardNow {
+                earliest: time + heard.elapsed() - self.resolution,
+                latest: time + asked.elapsed() + self.resolution,
+            },
+            Sample::Stands(time) => HeardNow { earliest: time, latest: time },
+        })
     }
 
     /// The database was asked at this moment, and answered with this time just now.
@@ -61,7 +81,7 @@ impl Heard {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<Sample>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sample.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -75,17 +95,18 @@ mod tests {
 
     #[test]
     fn the_fastest_answer_counts_and_a_set_clock_stands_still() {
-        let (heard, now) = (Heard::default(), Instant::now());
+        let (heard, now) = (Heard::new(Duration::from_micros(1)), Instant::now());
         assert_eq!(heard.now(), None);
         heard.hear(at(1_000_000), now);
         heard.hear(at(9_000_000), now.checked_sub(Duration::from_secs(3)).unwrap());
-        let shown = heard.now().unwrap();
-        assert!(at(1_000_000) <= shown && shown < at(4_000_000), "{shown}");
+        let HeardNow { earliest, latest } = heard.now().unwrap();
+        assert!(at(999_999) <= earliest && earliest < latest, "{earliest}");
+        assert!(latest < at(4_000_000), "{latest}");
         heard.forget();
         assert_eq!(heard.now(), None);
         heard.set(Some(at(5)));
         heard.hear(at(7), now);
         heard.forget();
-        assert_eq!(heard.now(), Some(at(5)));
+        assert_eq!(heard.now(), Some(HeardNow { earliest: at(5), latest: at(5) }));
     }
 }

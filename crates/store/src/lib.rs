@@ -34,6 +34,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 pub use error::{Result, StoreError};
+pub use heard::HeardNow;
 pub use hint::Hint;
 pub use known::{AHEAD, BEHIND, Known, SeenAgent};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
@@ -58,7 +59,7 @@ pub trait Store: Send + Sync + 'static {
     async fn now(&self) -> Result<Timestamp>;
 
     /// The database's clock as far as it has been heard, without asking; `None` if it has not been.
-    fn heard_now(&self) -> Option<Timestamp>;
+    fn heard_now(&self) -> Option<HeardNow>;
 
     /// Saves, durably and with one round trip, what was decided from memory; false if something is
     /// not as it was known, and then nothing is saved. Says the same when a lock could not be had.

@@ -41,12 +41,15 @@ use tokio::sync::broadcast;
 
 use crate::heard::Heard;
 use crate::{
-    ArtifactRow, FullRun, Hint, InterruptFilter, Known, Result, RunFilter, Store, StoreError, Tx,
+    ArtifactRow, FullRun, HeardNow, Hint, InterruptFilter, Known, Result, RunFilter, Store,
+    StoreError, Tx,
 };
 
 /// Transactions at once that keep a server busy. With more of them each batch is smaller, and dearer
 /// for each row, so a small machine has fewer (measured: docs/performance.md).
 const LANES: usize = 4;
+/// What its clock counts in.
+const RESOLUTION: Duration = Duration::from_micros(1);
 const CONNECTIONS: u32 = 16;
 /// A caller that waited this long for a connection is better told so.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -71,7 +74,7 @@ impl PgStore {
             .await?;
         let writers = writers::Writers::new(guarded(options.clone()));
         let hints = hints::Hints::listen(options).await?;
-        Ok(Self { pool, writers, heard: Heard::default(), hints })
+        Ok(Self { pool, writers, heard: Heard::new(RESOLUTION), hints })
     }
 }
 
@@ -142,7 +145,7 @@ impl Store for PgStore {
         Ok(now)
     }
 
-    fn heard_now(&self) -> Option<Timestamp> {
+    fn heard_now(&self) -> Option<HeardNow> {
         self.heard.now()
     }
 

@@ -39,10 +39,13 @@ use tokio::sync::{Mutex, broadcast};
 
 use crate::heard::Heard;
 use crate::{
-    ArtifactRow, FullRun, Hint, InterruptFilter, Known, Result, RunFilter, Store, StoreError, Tx,
+    ArtifactRow, FullRun, HeardNow, Hint, InterruptFilter, Known, Result, RunFilter, Store,
+    StoreError, Tx,
 };
 
 const READERS: u32 = 8;
+/// What its clock counts in.
+const RESOLUTION: Duration = Duration::from_millis(1);
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// A caller that waited this long for a connection is better told so.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -102,7 +105,7 @@ impl SqliteStore {
     async fn start(writer: SqlitePool, readers: SqlitePool, guard: Guard) -> Result<Self> {
         sqlx::migrate!("migrations/sqlite").run(&writer).await?;
         let (hints, _) = broadcast::channel(1);
-        Ok(Self { writer, readers, hints, heard: Heard::default(), _guard: guard })
+        Ok(Self { writer, readers, hints, heard: Heard::new(RESOLUTION), _guard: guard })
     }
 }
 
@@ -170,7 +173,7 @@ impl Store for SqliteStore {
         Ok(now)
     }
 
-    fn heard_now(&self) -> Option<Timestamp> {
+    fn heard_now(&self) -> Option<HeardNow> {
         self.heard.now()
     }
 

@@ -19,7 +19,7 @@ use tenure_core::{
     AgentId, Digest, Entry, Interrupt, InterruptId, Name, Payload, Run, RunId, TenantId, Timestamp,
 };
 use tenure_store::{
-    ArtifactRow, FullRun, Hint, InterruptFilter, Known, Result, RunFilter, Store, Tx,
+    ArtifactRow, FullRun, HeardNow, Hint, InterruptFilter, Known, Result, RunFilter, Store, Tx,
 };
 use tokio::sync::broadcast;
 
@@ -66,8 +66,9 @@ impl Store for Model {
         Ok(self.state().now)
     }
 
-    fn heard_now(&self) -> Option<Timestamp> {
-        Some(self.state().now)
+    fn heard_now(&self) -> Option<HeardNow> {
+        let now = self.state().now;
+        Some(HeardNow { earliest: now, latest: now })
     }
 
     async fn save_known(&self, known: &Known) -> Result<bool> {

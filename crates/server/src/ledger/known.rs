@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tenure_core::run::NewRun;
 use tenure_core::{Effect, Error, LeaseId, Run, Timestamp, Transition};
-use tenure_store::{Known, RunKey, SeenAgent, StoreError};
+use tenure_store::{HeardNow, Known, RunKey, SeenAgent, StoreError};
 
 use super::memory::Place;
 use super::{Command, Done, Job, Lane};
@@ -105,7 +105,7 @@ fn again(job: Job, error: &StoreError) -> Option<Job> {
 /// What is decided for one batch.
 struct Page<'a> {
     lane: &'a Lane,
-    now: Timestamp,
+    now: HeardNow,
     /// In the order in which the runs came.
     transitions: Vec<Transition>,
     /// The runs that they lead to.
@@ -119,7 +119,7 @@ struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    fn at(lane: &'a Lane, now: Timestamp) -> Self {
+    fn at(lane: &'a Lane, now: HeardNow) -> Self {
         let seats = lane.dispatch.seats();
         Self {
             lane,
@@ -141,7 +141,7 @@ impl<'a> Page<'a> {
         // In one order for everybody: of two batches with the same runs, one waits for the other, and
         // not each for each.
         transitions.sort_unstable_by_key(|transition| (transition.run.tenant, transition.run.id));
-        (Known { transitions, keys: self.keys, agents, at: self.now }, self.runs, self.seats)
+        (Known { transitions, keys: self.keys, agents, at: self.now.latest }, self.runs, self.seats)
     }
 
     /// What becomes of a command, if it can be decided here.
@@ -169,7 +169,7 @@ impl<'a> Page<'a> {
     fn change(
         &mut self,
         place: Place,
-        decide: impl FnOnce(&Run, Timestamp) -> Option<Option<Transition>>,
+        decide: impl Fn(&Run, Timestamp) -> Option<Option<Transition>>,
     ) -> Option<Done> {
         let pending = self.places.get(&place).copied();
         let before = match pending {
@@ -177,9 +177,13 @@ impl<'a> Page<'a> {
             None => self.lane.memory.get(place)?,
         };
         // That nothing is left to do is for who sees the run as it is: no statement would notice.
-        let next = decide(&before, self.now)??;
+        let mut next = decide(&before, self.now.latest)??;
         if !next.is_plain() {
             return None;
+        }
+        if next.effects.iter().any(|effect| matches!(effect, Effect::Enqueue { .. })) {
+            // Whoever is told of it now must find it ready.
+            next = decide(&before, self.now.earliest)??;
         }
         Some(Done { run: self.put(place, pending, next), changed: true })
     }
@@ -213,7 +217,7 @@ impl<'a> Page<'a> {
         if !alone || !first {
             return None;
         }
-        let created = Run::create(new.clone(), true, self.now).ok()?;
+        let created = Run::create(new.clone(), true, self.now.earliest).ok()?;
         let created = if seen.uncapped { self.seat(created) } else { created };
         let place = (new.tenant, new.id);
         let run = self.put(place, None, created);
@@ -224,12 +228,12 @@ impl<'a> Page<'a> {
 
     fn seat(&mut self, created: Transition) -> Transition {
         let run = &created.run;
-        if run.ready_at().is_none_or(|ready_at| ready_at > self.now) {
+        if run.ready_at().is_none_or(|ready_at| ready_at > self.now.earliest) {
             return created;
         }
         let Some(worker) = self.seats.take(run) else { return created };
         let lease = LeaseId::new(self.lane.entropy.lease_id());
-        match run.lease(lease, worker, self.now, self.lane.offer_ttl) {
+        match run.lease(lease, worker, self.now.latest, self.lane.offer_ttl) {
             Ok(leased) => created.then(leased),
             Err(_) => created,
         }

@@ -92,6 +92,11 @@ impl Service {
         self.dispatch.held()
     }
 
+    /// How many of them would be given a run as soon as it is created.
+    pub fn idle_polls(&self) -> usize {
+        self.dispatch.idle()
+    }
+
     /// Answers the polls of a worker that polls no more.
     pub fn leave(&self, worker: WorkerId) {
         self.dispatch.leave(worker);

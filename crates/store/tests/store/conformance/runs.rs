@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure_core::run::{Concurrency, NewRun, Outcome, Parent, Policy, RetryPolicy, WaitReason};
 use tenure_core::{AgentId, Digest, Failure, Payload, Run, RunId, RunState, TenantId, Timestamp};
-use tenure_store::{Locked, RunFilter, RunKey, StoreError};
+use tenure_store::{HeardNow, Locked, RunFilter, RunKey, StoreError};
 
 use super::Any;
 use crate::world::{START, World, ann, commit};
@@ -230,12 +230,15 @@ pub(super) async fn the_clock_can_be_set(store: Any) {
 pub(super) async fn a_clock_that_was_set_is_heard(store: Any) {
     let world = World::new(store).await;
     let store = &world.store;
-    assert_eq!(store.heard_now(), Some(START));
+    let stands = |at| Some(HeardNow { earliest: at, latest: at });
+    assert_eq!(store.heard_now(), stands(START));
     let later = START + GRACE;
     store.set_clock(Some(later)).await.unwrap();
-    assert_eq!(store.heard_now(), Some(later), "it stands still");
+    assert_eq!(store.heard_now(), stands(later), "it stands still");
     store.set_clock(None).await.unwrap();
     let now = store.now().await.unwrap();
     let heard = store.heard_now().expect("it has been asked");
-    assert!(now <= heard && heard < START, "never behind: {heard}");
+    assert!(now <= heard.latest && heard.latest < START, "never behind: {heard:?}");
+    let next = store.now().await.unwrap();
+    assert!(heard.earliest <= next, "never ahead: {heard:?}, {next}");
 }

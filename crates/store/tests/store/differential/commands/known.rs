@@ -18,7 +18,7 @@ pub(super) async fn save(step: &mut Step<'_>, transitions: Vec<Transition>) {
 /// New runs that concern nobody else, leased at once or not, under keys that may be taken, of an agent
 /// as it was seen or not.
 pub(super) async fn create(step: &mut Step<'_>, tenant: TenantId, agent: AgentId) {
-    let now = step.store.heard_now().expect("a clock that was set");
+    let now = step.store.heard_now().expect("a clock that was set").latest;
     let mut known = Known::default();
     for _ in 0..=step.random.u32(..2) {
         let id = RunId::new(step.id());
@@ -53,7 +53,7 @@ async fn settle(step: &mut Step<'_>, mut known: Known) {
     assert!(known.transitions.iter().all(Transition::is_plain));
     let now = step.store.heard_now();
     step.note("heard_now", now, now.is_some());
-    known.at = now.unwrap();
+    known.at = now.unwrap().latest;
     spoil(step, &mut known);
     let saved = step.store.save_known(&known).await.unwrap();
     step.note(if saved { "save_known" } else { "save_known (otherwise)" }, saved, true);
