@@ -8,11 +8,14 @@
 
 mod child;
 mod floor;
+mod goals;
 mod load;
 mod options;
 mod report;
 mod seen;
 mod site;
+mod sizes;
+mod soak;
 mod task;
 mod throughput;
 mod usage;
@@ -95,6 +98,7 @@ async fn measure(stage: &mut Stage, plan: &Plan) -> anyhow::Result<Report> {
     for section in plan.sections() {
         match section {
             Section::Throughput => throughput::measure(stage, plan, &mut report).await?,
+            Section::Soak => soak::measure(stage, plan, &mut report).await?,
         }
         stage.server.drop_databases().await?;
     }

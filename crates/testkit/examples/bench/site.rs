@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenure_testkit::databases::Server;
+use anyhow::bail;
+use tenure_testkit::databases::{Database, Server};
 use tenure_testkit::processes::{ControlPlane, Settings, beside_example};
 
 use crate::child::{self, Child};
@@ -32,7 +33,7 @@ pub(crate) struct Site {
 }
 
 enum Plane {
-    Product(ControlPlane),
+    Product(Box<(ControlPlane, Database)>),
     Floor(Child),
 }
 
@@ -62,7 +63,7 @@ impl Stage {
         };
         let plane = ControlPlane::start(&settings).await?;
         let url = plane.url();
-        self.people(name, Plane::Product(plane), &url, &[]).await
+        self.people(name, Plane::Product(Box::new((plane, database))), &url, &[]).await
     }
 
     /// The bare reference.
@@ -107,12 +108,25 @@ impl Site {
         Ok(Measured { done, sight, usage, time })
     }
 
+    /// The process of the control plane, or of the bare reference.
+    pub(crate) fn control_plane(&self) -> anyhow::Result<u32> {
+        match &self.plane {
+            Plane::Product(product) => product.0.process.pid(),
+            Plane::Floor(floor) => floor.pid(),
+        }
+    }
+
+    /// The product's database.
+    pub(crate) fn database(&mut self) -> anyhow::Result<&mut Database> {
+        match &mut self.plane {
+            Plane::Product(product) => Ok(&mut product.1),
+            Plane::Floor(_) => bail!("{} is not the product", self.name),
+        }
+    }
+
     fn watched(&self) -> anyhow::Result<Watched> {
         Ok(Watched {
-            control_plane: match &self.plane {
-                Plane::Product(product) => product.process.pid()?,
-                Plane::Floor(floor) => floor.pid()?,
-            },
+            control_plane: self.control_plane()?,
             worker: self.worker.pid()?,
             load: self.load.pid()?,
             postgres: self.postgres,
