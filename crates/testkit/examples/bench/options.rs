@@ -24,6 +24,9 @@ pub(crate) enum Role {
     /// Create runs
     #[command(hide = true)]
     Load(Load),
+    /// Be many idle workers
+    #[command(hide = true)]
+    Pollers(Pollers),
     /// Be the server of the bare reference, on the database TENURE_DATABASE_URL
     #[command(hide = true)]
     Floor,
@@ -56,6 +59,11 @@ pub(crate) struct Plan {
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
     rounds: Option<u32>,
 
+    /// How many runs are queued, and parked, beside those that are measured; by default 1,000,000,
+    /// and 100,000 if it has to be quick
+    #[arg(long, value_parser = clap::value_parser!(u32).range(12_000..=5_000_000))]
+    runs: Option<u32>,
+
     /// How many minutes the load of the soak lasts; by default 30, and 2 if it has to be quick
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1_440))]
     minutes: Option<u32>,
@@ -68,13 +76,34 @@ pub(crate) struct Plan {
     /// Where to write all figures and goals as JSON
     #[arg(long)]
     pub(crate) json: Option<PathBuf>,
+
+    /// The folder to write charts to, as SVG
+    #[arg(long)]
+    pub(crate) charts: Option<PathBuf>,
 }
 
 /// A part of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Section {
+    /// What the database and the wire cost by themselves
+    Limit,
+    /// A step of one run at a time, beside a bare commit
+    Steps,
     /// Runs and steps a second, and what each costs, beside the bare reference
     Throughput,
+    /// How fast a run starts, alone and beside the long queue of another tenant
+    Dispatch,
+    /// What parked runs cost, and how long waking some of them takes
+    Waiting,
+    /// Runs that sleep until the same second, and how fast others start meanwhile; not if it has to
+    /// be quick
+    Herd,
+    /// How long a new worker takes to go on with a run, by the length of its journal
+    Replay,
+    /// What idle workers cost, and how fast one of them gets a run
+    Pollers,
+    /// What `tenure dev` has: SQLite in a file
+    Embedded,
     /// Whether it stays as fast under a load that lasts, and beside an idle transaction; takes more
     /// than half an hour, and is measured only if it is named
     Soak,
@@ -85,7 +114,10 @@ impl Plan {
     pub(crate) fn sections(&self) -> Vec<Section> {
         let all = Section::value_variants().iter().copied();
         if self.sections.is_empty() {
-            return all.filter(|section| *section != Section::Soak).collect();
+            let long = |section: Section| {
+                section == Section::Soak || self.quick && section == Section::Herd
+            };
+            return all.filter(|section| !long(*section)).collect();
         }
         all.filter(|section| self.sections.contains(section)).collect()
     }
@@ -101,6 +133,17 @@ impl Plan {
 
     pub(crate) fn rounds(&self) -> u32 {
         self.rounds.unwrap_or(if self.quick { 1 } else { 3 })
+    }
+
+    /// How many runs a crowd has.
+    pub(crate) fn crowd(&self) -> anyhow::Result<usize> {
+        let usual = if self.quick { 100_000 } else { 1_000_000 };
+        Ok(usize::try_from(self.runs.unwrap_or(usual))?)
+    }
+
+    /// How many runs wake in the same second.
+    pub(crate) fn herd(&self) -> anyhow::Result<usize> {
+        Ok(usize::try_from(self.runs.unwrap_or(100_000))?)
     }
 
     pub(crate) fn minutes(&self) -> u32 {
@@ -126,6 +169,22 @@ pub(crate) struct Worker {
     /// Be that of the bare reference
     #[arg(long)]
     pub(crate) floor: bool,
+
+    /// Look for runs of the crowd as well
+    #[arg(long)]
+    pub(crate) crowd: bool,
+}
+
+/// Options of idle workers.
+#[derive(Args)]
+pub(crate) struct Pollers {
+    /// The control plane
+    #[arg(long)]
+    pub(crate) url: String,
+
+    /// Over how many connections they poll
+    #[arg(long)]
+    pub(crate) connections: u32,
 }
 
 /// Options of the load.

@@ -6,6 +6,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::{Value, json};
 use tenure_testkit::figures::Sample;
 
+use crate::charts;
 use crate::goals::{self, Reached};
 use crate::options::{Plan, Section};
 
@@ -47,6 +48,31 @@ impl Report {
         Some(row.rounds(figure)).filter(|rounds| !rounds.is_empty())
     }
 
+    /// The median of a figure of a row.
+    pub(crate) fn median(&self, section: Section, row: &str, figure: &str) -> Option<f64> {
+        Some(Sample::of(self.rounds(section, row, figure)?).median())
+    }
+
+    /// A figure of one row over that of another, which were measured one directly after the other:
+    /// the median of all rounds.
+    pub(crate) fn ratio(
+        &self,
+        section: Section,
+        row: &str,
+        over: &str,
+        figure: &str,
+    ) -> Option<f64> {
+        let rounds = |row| self.rounds(section, row, figure);
+        let pairs = rounds(row)?.into_iter().zip(rounds(over)?);
+        Some(Sample::of(pairs.map(|(value, over)| value / over)).median())
+    }
+
+    /// The greatest value of a figure in any row.
+    pub(crate) fn most(&self, section: Section, figure: &str) -> Option<f64> {
+        let rows = self.rows.iter().filter(|row| row.section == section);
+        rows.flat_map(|row| row.rounds(figure)).reduce(f64::max)
+    }
+
     /// Prints everything, and writes it where that is asked for.
     pub(crate) fn publish(&self, plan: &Plan) -> anyhow::Result<()> {
         for section in plan.sections() {
@@ -63,23 +89,29 @@ impl Report {
             let all = json!({ "rows": rows, "goals": goals });
             fs::write(path, serde_json::to_string_pretty(&all)?)?;
         }
+        if let Some(folder) = &plan.charts {
+            charts::draw(self, folder)?;
+        }
         Ok(())
     }
 
     /// A table for rows that have the same figures.
     fn print(&self, section: Section) {
-        let rows: Vec<_> = self.rows.iter().filter(|row| row.section == section).collect();
-        let mut kinds: Vec<Vec<&str>> = rows.iter().map(|row| row.names().collect()).collect();
-        kinds.sort_unstable();
-        kinds.dedup();
+        let rows = self.rows.iter().filter(|row| row.section == section);
+        let mut kinds: Vec<Vec<&Row>> = Vec::new();
+        for row in rows {
+            match kinds.iter_mut().find(|kind| kind[0].names().eq(row.names())) {
+                Some(kind) => kind.push(row),
+                None => kinds.push(vec![row]),
+            }
+        }
         for kind in kinds {
-            let alike = rows.iter().filter(|row| row.names().eq(kind.iter().copied()));
-            println!("\n{}", table(section, alike.copied()));
+            println!("\n{}", table(section, &kind));
         }
     }
 }
 
-fn table<'a>(section: Section, rows: impl Iterator<Item = &'a Row>) -> Table {
+fn table(section: Section, rows: &[&Row]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     for row in rows {

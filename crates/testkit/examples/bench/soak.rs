@@ -2,7 +2,6 @@
 //! somebody has left open, which keeps PostgreSQL from cleaning up.
 
 use sqlx::{Connection as _, PgConnection};
-use tenure_testkit::processor;
 
 use crate::load::Work;
 use crate::options::{Plan, Section};
@@ -20,8 +19,12 @@ const WARM_UP: f64 = 10.0;
 const MOST: usize = 2_048;
 /// How long each figure is measured, in seconds.
 const MINUTE: f64 = 60.0;
-/// Minutes after the idle transaction.
-const AFTER: u32 = 3;
+/// The rows, whose rounds are minutes.
+pub(crate) const LOAD: &str = "load";
+pub(crate) const HELD: &str = "beside an idle transaction";
+pub(crate) const AFTER: &str = "after it";
+/// How long it is looked at after the idle transaction.
+const MINUTES_AFTER: u32 = 3;
 
 /// A system under load.
 struct Soak<'a> {
@@ -43,12 +46,12 @@ pub(crate) async fn measure(
     let work = Work { concurrency: MOST, seconds: MINUTE, rate: Some(rate), ..CLOSED };
     let sizes = Sizes::of(site.database()?).await?;
     let mut soak = Soak { site, work, sizes, report };
-    soak.minutes("load", plan.minutes()).await?;
+    soak.minutes(LOAD, plan.minutes()).await?;
     if plan.idle_minutes() > 0 {
         let idle = leave_open(&soak.site.database()?.url).await?;
-        soak.minutes("beside an idle transaction", plan.idle_minutes()).await?;
+        soak.minutes(HELD, plan.idle_minutes()).await?;
         idle.close().await?;
-        soak.minutes("after it", AFTER).await?;
+        soak.minutes(AFTER, MINUTES_AFTER).await?;
     }
     Ok(())
 }
@@ -74,7 +77,8 @@ impl Soak<'_> {
         for minute in 1..=minutes {
             let measured = self.site.measure(self.work).await?;
             let sizes = Sizes::of(self.site.database()?).await?;
-            let values = values(&measured, &self.sizes, &sizes, self.site.control_plane()?)?;
+            let mut values = values(&measured, &self.sizes, &sizes);
+            values.push(("plane MiB", self.site.resident()?.0 / 1_024.0));
             let line: Vec<_> =
                 values.iter().map(|(name, value)| format!("{name} {value:.1}")).collect();
             progress(&format!("soak, {name}, minute {minute}: {}", line.join(", ")));
@@ -89,16 +93,11 @@ impl Soak<'_> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "far below where digits are lost")]
-fn values(
-    measured: &Measured,
-    before: &Sizes,
-    after: &Sizes,
-    control_plane: u32,
-) -> anyhow::Result<Values> {
+fn values(measured: &Measured, before: &Sizes, after: &Sizes) -> Values {
     let (done, sight, usage) = (measured.done, measured.sight, measured.usage);
     let runs = done.runs.count as f64;
     let seconds = measured.time.as_secs_f64();
-    Ok(vec![
+    vec![
         ("runs/s", runs / done.seconds),
         ("run p50 ms", done.runs.p50 / 1_000.0),
         ("run p99 ms", done.runs.p99 / 1_000.0),
@@ -107,9 +106,8 @@ fn values(
         ("bytes/run", (after.records() - before.records()) / runs),
         ("queues KiB", after.queues() / 1_024.0),
         ("dead in queues", after.dead()),
-        ("plane MiB", processor::resident(control_plane)? as f64 / 1_024.0),
         ("plane cores", usage.control_plane.as_secs_f64() / seconds),
         ("PG cores", usage.postgres.as_secs_f64() / seconds),
         ("other cores", usage.others.as_secs_f64() / seconds),
-    ])
+    ]
 }
