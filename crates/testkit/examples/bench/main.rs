@@ -88,14 +88,17 @@ async fn bench(plan: &Plan) -> anyhow::Result<ExitCode> {
     server.is_durable().await?;
     println!("bench: {}", server.describe().await?);
     let mut stage = Stage { server, logs: directory.path().to_owned() };
+    let mut report = Report::default();
     let measured = tokio::select! {
-        measured = measure(&mut stage, plan) => measured.map(Some),
-        interrupted = interrupted() => interrupted.map(|()| None).map_err(Into::into),
+        measured = measure(&mut stage, plan, &mut report) => measured.map(|()| true),
+        interrupted = interrupted() => interrupted.map(|()| false).map_err(Into::into),
     };
     stage.server.drop_databases().await?;
+    // What was measured before something went wrong is right all the same.
+    report.publish(plan)?;
     match measured {
-        Ok(Some(report)) => report.publish(plan).map(|()| ExitCode::SUCCESS),
-        Ok(None) => {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => {
             println!("bench: interrupted");
             Ok(ExitCode::from(130))
         }
@@ -106,10 +109,9 @@ async fn bench(plan: &Plan) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn measure(stage: &mut Stage, plan: &Plan) -> anyhow::Result<Report> {
-    let mut report = Report::default();
+async fn measure(stage: &mut Stage, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for section in plan.sections() {
-        let to = &mut report;
+        let to = &mut *report;
         // In a box, because those of all sections would not fit well on a stack.
         let measuring: BoxFuture<'_, anyhow::Result<()>> = match section {
             Section::Limit => Box::pin(limit::measure(stage, plan, to)),
@@ -126,7 +128,7 @@ async fn measure(stage: &mut Stage, plan: &Plan) -> anyhow::Result<Report> {
         measuring.await?;
         stage.server.drop_databases().await?;
     }
-    Ok(report)
+    Ok(())
 }
 
 async fn interrupted() -> std::io::Result<()> {

@@ -22,7 +22,7 @@ use crate::throughput::BYTES;
 /// run needs to end.
 const JOURNALS: [(u32, usize); 4] = [(1, 60), (100, 60), (10_000, 10), (99_900, 3)];
 /// How long a run may take to get anywhere.
-const LOST: Duration = Duration::from_mins(5);
+const LOST: Duration = Duration::from_mins(2);
 
 /// Measures each length, with a worker that is new.
 pub(crate) async fn measure(

@@ -74,7 +74,7 @@ async fn park(context: &Context, task: &Task, seen: &Seen) -> Result<(), Stop> {
         };
         tenure_sdk::join((0..BRANCHES).map(branch)).await?;
     }
-    let answer = context.interrupt("go on").ask::<()>().await?;
+    let answer = context.interrupt("go-on").ask::<()>().await?;
     let answered = answer.reason.parse().unwrap_or_default();
     let step = async |_| {
         seen.resumed(since(answered));
