@@ -64,7 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn play(role: Role) -> anyhow::Result<()> {
     match role {
         Role::Worker(options) => worker::work(options).await,
-        Role::Pollers(options) => pollers::poll(options).await,
+        Role::IdleWorkers(options) => pollers::poll(options).await,
         Role::Load(options) => load::load(options).await,
         Role::Floor => serve_floor().await,
     }

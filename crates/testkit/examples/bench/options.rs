@@ -26,7 +26,7 @@ pub(crate) enum Role {
     Load(Load),
     /// Be many idle workers
     #[command(hide = true)]
-    Pollers(Pollers),
+    IdleWorkers(Pollers),
     /// Be the server of the bare reference, on the database TENURE_DATABASE_URL
     #[command(hide = true)]
     Floor,

@@ -51,7 +51,7 @@ async fn fleet(
     period: Duration,
 ) -> anyhow::Result<Values> {
     let system = stage.system("pollers", UNTENDED).await?;
-    let mut role = child::role("pollers")?;
+    let mut role = child::role("idle-workers")?;
     role.args(["--url", &system.url(), "--connections", &connections.to_string()]);
     let mut site = stage.site_with(system, role).await?;
     // The first one, so that what each process has at once is not counted.

@@ -115,7 +115,7 @@ impl Stage {
         system: System,
         worker: Command,
     ) -> anyhow::Result<Site> {
-        let (name, url) = (system.database.name.clone(), system.url());
+        let (name, url) = (system.side().to_owned(), system.url());
         self.people(&name, Plane::Product(Box::new(system)), url, worker, &[]).await
     }
 
