@@ -14,6 +14,8 @@ use tenure_testkit::databases::Database;
 
 /// The figure that says how many blocks a statement looks at, planned for its parameters.
 pub(crate) const BLOCKS: &str = "blocks";
+/// The same, planned for any parameters.
+pub(crate) const BLOCKS_FOR_ANY: &str = "blocks, for any";
 
 /// What a statement was planned and executed like.
 struct Plan {
@@ -40,7 +42,7 @@ pub(crate) async fn report(
         }
         let values = vec![
             (BLOCKS, planned.blocks),
-            ("blocks, for any", for_any.blocks),
+            (BLOCKS_FOR_ANY, for_any.blocks),
             ("rows", planned.rows),
             ("ms", planned.millis),
             ("ms, for any", for_any.millis),
