@@ -1,6 +1,5 @@
 //! Figures: what was measured, in a form that can be printed and compared.
 
-use std::fmt;
 use std::time::Duration;
 
 /// What repeated measurements of one thing gave, sorted.
@@ -46,25 +45,6 @@ impl Sample {
     pub fn spread(&self) -> f64 {
         self.most() - self.0[0]
     }
-
-    /// For many values: those that say how often it is slow.
-    pub fn tail(&self) -> String {
-        let [p50, p99] = [50, 99].map(|percent| self.percentile(percent));
-        format!("p50 {p50:.1}, p99 {p99:.1}, most {:.1} (n = {})", self.most(), self.0.len())
-    }
-}
-
-/// For few values: the median, and between what all of them are.
-impl fmt::Display for Sample {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:.1} ({:.1} to {:.1})", self.median(), self.0[0], self.most())
-    }
-}
-
-/// Prints a figure with the bound that it is to keep within, and whether it does.
-pub fn judge(what: &str, figure: f64, bound: f64, unit: &str) {
-    let verdict = if figure <= bound { "met" } else { "NOT MET" };
-    println!("  {verdict}: {what}: {figure:.2} {unit}, may be {bound} {unit}");
 }
 
 /// A number of runs, for arithmetic: far below where it would lose digits.

@@ -102,6 +102,8 @@ pub struct Settings {
     pub redis_url: Option<String>,
     /// How long a lease lasts: takeover after a kill takes this long.
     pub lease_ttl: Duration,
+    /// Tenants that exist from its start, with commas between them.
+    pub tenants: &'static str,
 }
 
 /// The real control plane, on an address that it keeps.
@@ -113,14 +115,14 @@ pub struct ControlPlane {
 }
 
 impl ControlPlane {
-    /// Starts it, with the tenant `default`; it listens when this returns.
+    /// Starts it; it listens when this returns.
     pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
         let listen = free_address()?;
         let mut command = Command::new(&settings.binary);
         command
             .args(["--listen", &listen.to_string()])
             .args(["--lease-ttl", &settings.lease_ttl.as_secs_f64().to_string()])
-            .env("TENURE_TENANTS", "default")
+            .env("TENURE_TENANTS", settings.tenants)
             // Not on the command line, where everybody could read the password.
             .env("TENURE_DATABASE_URL", &settings.database_url)
             .env_remove("TENURE_REDIS_URL");

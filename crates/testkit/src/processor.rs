@@ -48,10 +48,25 @@ pub fn parent(pid: u32) -> anyhow::Result<u32> {
 
 /// The memory that a process occupies, in MiB.
 pub fn memory(pid: u32) -> anyhow::Result<u64> {
+    Ok(resident(pid)? / 1_024)
+}
+
+/// The memory that a process occupies, in KiB.
+pub fn resident(pid: u32) -> anyhow::Result<u64> {
+    status(pid, "VmRSS:")
+}
+
+/// The most memory that a process has occupied at any time, in KiB.
+pub fn peak(pid: u32) -> anyhow::Result<u64> {
+    status(pid, "VmHWM:")
+}
+
+/// A line of `/proc/PID/status` that is a number of KiB.
+fn status(pid: u32, name: &str) -> anyhow::Result<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-    Ok(kib.context("/proc/PID/status has no VmRSS")? / 1_024)
+    let line = status.lines().find_map(|line| line.strip_prefix(name));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+    kib.with_context(|| format!("/proc/{pid}/status has no {name}"))
 }
 
 /// How busy the machine is: runnable processes, in the mean of the last minute.

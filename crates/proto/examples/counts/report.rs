@@ -5,10 +5,9 @@ use std::fmt;
 
 use crate::recorded::Recorded;
 
-/// By how much a path may differ from what is recorded: four times what was seen of chance, another
-/// place to build, other options of the C compiler and code that only moved; and little enough that a
-/// string copied too often in each entry is found.
-const TOLERANCE_PERCENT: u64 = 3;
+/// By how much a path may differ from what is recorded: several times what was seen of chance, another
+/// place to build, other options of the C compiler and code that only moved.
+const TOLERANCE_PERCENT: u64 = 5;
 
 /// The compiler that the workspace promises: what CI uses, and what is judged.
 pub(crate) const RUSTC: &str = env!("CARGO_PKG_RUST_VERSION");
@@ -166,7 +165,7 @@ mod tests {
     fn more_and_fewer_are_off_beyond_the_tolerance() {
         let recorded = here(&[("a", 1_000)]);
         for (now, passed) in
-            [(1_000, true), (1_030, true), (970, true), (1_031, false), (969, false)]
+            [(1_000, true), (1_050, true), (950, true), (1_051, false), (949, false)]
         {
             assert_eq!(compare(&recorded, &here(&[("a", now)])).passed(), passed, "{now}");
         }

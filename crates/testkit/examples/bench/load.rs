@@ -1,5 +1,5 @@
 //! The load: so many clients at once, each of which creates a run, waits until it has ended, looks at
-//! its output and creates the next.
+//! its output and creates the next; or runs that are created at a rate, whatever becomes of them.
 
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sdk::{Client, v1};
 use tenure_testkit::app;
 use tokio::task::JoinSet;
+use tokio::time::sleep_until;
 use tonic::transport::Channel;
 
 use crate::child;
@@ -32,6 +33,9 @@ pub(crate) struct Work {
     pub(crate) bytes: usize,
     /// After so long no more are created.
     pub(crate) seconds: f64,
+    /// Runs that are created a second. Then a run's time counts from the moment at which its creation
+    /// was due. Without, each client creates one as soon as its last has ended.
+    pub(crate) rate: Option<f64>,
 }
 
 /// What it came to. All runs have succeeded with the right output.
@@ -63,31 +67,77 @@ pub(crate) async fn load(options: options::Load) -> anyhow::Result<()> {
 impl Work {
     async fn all(self, target: &Target) -> anyhow::Result<Done> {
         let began = Instant::now();
-        let end = began + Duration::from_secs_f64(self.seconds);
         let times = Arc::new(Mutex::new(Times::new()));
-        let one = |_| self.one_after_the_other(target.clone(), end, times.clone());
-        let mut clients: JoinSet<_> = (0..self.concurrency).map(one).collect();
-        while let Some(done) = clients.join_next().await {
-            done??;
+        match self.rate {
+            None => self.closed(target, &times).await?,
+            Some(rate) => self.open(rate, target, &times).await?,
         }
         let seconds = began.elapsed().as_secs_f64();
         Ok(Done { runs: locked(&times).quantiles(), seconds })
     }
 
-    async fn one_after_the_other(
-        self,
-        target: Target,
-        end: Instant,
-        times: Arc<Mutex<Times>>,
-    ) -> anyhow::Result<()> {
-        while Instant::now() < end {
-            let began = Instant::now();
-            let task = Task::new(self.steps, self.bytes);
-            let output = target.run(&task).await?;
-            locked(&times).record(began.elapsed());
-            let output: Task = serde_json::from_slice(&output)?;
-            ensure!(output == task, "a run was to give {task:?}, and gave {output:?}");
+    async fn closed(self, target: &Target, times: &Arc<Mutex<Times>>) -> anyhow::Result<()> {
+        let end = Instant::now() + Duration::from_secs_f64(self.seconds);
+        let client = |_| {
+            let (target, times) = (target.clone(), times.clone());
+            async move {
+                while Instant::now() < end {
+                    self.one(&target, Instant::now(), &times).await?;
+                }
+                anyhow::Ok(())
+            }
+        };
+        let clients: JoinSet<_> = (0..self.concurrency).map(client).collect();
+        for done in clients.join_all().await {
+            done?;
         }
+        Ok(())
+    }
+
+    /// Falls behind only if more runs are under way than the work allows.
+    async fn open(
+        self,
+        rate: f64,
+        target: &Target,
+        times: &Arc<Mutex<Times>>,
+    ) -> anyhow::Result<()> {
+        let (began, end) = (Instant::now(), Duration::from_secs_f64(self.seconds));
+        let mut running = JoinSet::new();
+        for number in 0_u32.. {
+            let due = Duration::from_secs_f64(f64::from(number) / rate);
+            if due >= end {
+                break;
+            }
+            sleep_until((began + due).into()).await;
+            while running.len() >= self.concurrency
+                && let Some(done) = running.join_next().await
+            {
+                done??;
+            }
+            while let Some(done) = running.try_join_next() {
+                done??;
+            }
+            let (target, times) = (target.clone(), times.clone());
+            running.spawn(async move { self.one(&target, began + due, &times).await });
+        }
+        while let Some(done) = running.join_next().await {
+            done??;
+        }
+        Ok(())
+    }
+
+    /// One run, whose time counts from this moment.
+    async fn one(
+        self,
+        target: &Target,
+        began: Instant,
+        times: &Mutex<Times>,
+    ) -> anyhow::Result<()> {
+        let task = Task::new(self.steps, self.bytes);
+        let output = target.run(&task).await?;
+        locked(times).record(began.elapsed());
+        let output: Task = serde_json::from_slice(&output)?;
+        ensure!(output == task, "a run was to give {task:?}, and gave {output:?}");
         Ok(())
     }
 }

@@ -6,16 +6,30 @@
 //! measured directly after one another, so that whatever else the machine does meets all of them. A
 //! goal that is missed is printed as *not met* and is no failure: only what is wrong or lost is.
 
+mod charts;
 mod child;
+mod crowd;
+mod dispatch;
+mod embedded;
 mod floor;
+mod goals;
+mod herd;
+mod limit;
 mod load;
 mod options;
+mod pollers;
+mod replay;
 mod report;
 mod seen;
 mod site;
+mod sizes;
+mod soak;
+mod steps;
+mod system;
 mod task;
 mod throughput;
 mod usage;
+mod waiting;
 mod worker;
 
 use std::net::Ipv4Addr;
@@ -23,6 +37,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::Parser as _;
+use futures::future::BoxFuture;
 use options::{Options, Plan, Role, Section};
 use report::Report;
 use site::Stage;
@@ -49,6 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
 async fn play(role: Role) -> anyhow::Result<()> {
     match role {
         Role::Worker(options) => worker::work(options).await,
+        Role::IdleWorkers(options) => pollers::poll(options).await,
         Role::Load(options) => load::load(options).await,
         Role::Floor => serve_floor().await,
     }
@@ -72,14 +88,17 @@ async fn bench(plan: &Plan) -> anyhow::Result<ExitCode> {
     server.is_durable().await?;
     println!("bench: {}", server.describe().await?);
     let mut stage = Stage { server, logs: directory.path().to_owned() };
+    let mut report = Report::default();
     let measured = tokio::select! {
-        measured = measure(&mut stage, plan) => measured.map(Some),
-        interrupted = interrupted() => interrupted.map(|()| None).map_err(Into::into),
+        measured = measure(&mut stage, plan, &mut report) => measured.map(|()| true),
+        interrupted = interrupted() => interrupted.map(|()| false).map_err(Into::into),
     };
     stage.server.drop_databases().await?;
+    // What was measured before something went wrong is right all the same.
+    report.publish(plan)?;
     match measured {
-        Ok(Some(report)) => report.publish(plan).map(|()| ExitCode::SUCCESS),
-        Ok(None) => {
+        Ok(true) => Ok(ExitCode::SUCCESS),
+        Ok(false) => {
             println!("bench: interrupted");
             Ok(ExitCode::from(130))
         }
@@ -90,15 +109,26 @@ async fn bench(plan: &Plan) -> anyhow::Result<ExitCode> {
     }
 }
 
-async fn measure(stage: &mut Stage, plan: &Plan) -> anyhow::Result<Report> {
-    let mut report = Report::default();
+async fn measure(stage: &mut Stage, plan: &Plan, report: &mut Report) -> anyhow::Result<()> {
     for section in plan.sections() {
-        match section {
-            Section::Throughput => throughput::measure(stage, plan, &mut report).await?,
-        }
+        let to = &mut *report;
+        // In a box, because those of all sections would not fit well on a stack.
+        let measuring: BoxFuture<'_, anyhow::Result<()>> = match section {
+            Section::Limit => Box::pin(limit::measure(stage, plan, to)),
+            Section::Steps => Box::pin(steps::measure(stage, plan, to)),
+            Section::Throughput => Box::pin(throughput::measure(stage, plan, to)),
+            Section::Dispatch => Box::pin(dispatch::measure(stage, plan, to)),
+            Section::Waiting => Box::pin(waiting::measure(stage, plan, to)),
+            Section::Herd => Box::pin(herd::measure(stage, plan, to)),
+            Section::Replay => Box::pin(replay::measure(stage, plan, to)),
+            Section::Pollers => Box::pin(pollers::measure(stage, plan, to)),
+            Section::Embedded => Box::pin(embedded::measure(stage, plan, to)),
+            Section::Soak => Box::pin(soak::measure(stage, plan, to)),
+        };
+        measuring.await?;
         stage.server.drop_databases().await?;
     }
-    Ok(report)
+    Ok(())
 }
 
 async fn interrupted() -> std::io::Result<()> {

@@ -53,6 +53,7 @@ fn micros(nanos: u64) -> f64 {
 pub(crate) struct Seen {
     started: Mutex<Times>,
     steps: Mutex<Times>,
+    resumed: Mutex<Times>,
 }
 
 /// What it has seen since it was asked the last time.
@@ -62,11 +63,14 @@ pub(crate) struct Sight {
     pub(crate) started: Quantiles,
     /// From the call of a step until it returned.
     pub(crate) steps: Quantiles,
+    /// From before a question was answered until its run executed a step.
+    pub(crate) resumed: Quantiles,
 }
 
 impl Seen {
     pub(crate) fn new() -> Self {
-        Self { started: Mutex::new(Times::new()), steps: Mutex::new(Times::new()) }
+        let [started, steps, resumed] = [(); 3].map(|()| Mutex::new(Times::new()));
+        Self { started, steps, resumed }
     }
 
     /// The code of a run has begun.
@@ -79,13 +83,18 @@ impl Seen {
         locked(&self.steps).record(time);
     }
 
+    /// A run went on so long after its question was answered.
+    pub(crate) fn resumed(&self, time: Duration) {
+        locked(&self.resumed).record(time);
+    }
+
     /// What was seen, which is then forgotten.
     pub(crate) fn take(&self) -> Sight {
-        let [started, steps] = [&self.started, &self.steps].map(|times| {
+        let [started, steps, resumed] = [&self.started, &self.steps, &self.resumed].map(|times| {
             let taken = std::mem::replace(&mut *locked(times), Times::new());
             taken.quantiles()
         });
-        Sight { started, steps }
+        Sight { started, steps, resumed }
     }
 }
 

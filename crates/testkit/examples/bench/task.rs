@@ -14,6 +14,8 @@ pub(crate) struct Task {
     pub(crate) steps: u32,
     /// Bytes that each of them gives.
     pub(crate) bytes: usize,
+    /// Afterwards it asks somebody, and does one more step when that has answered.
+    pub(crate) parks: bool,
     /// When its creation began, in microseconds since 1970.
     created_at: u64,
 }
@@ -21,12 +23,17 @@ pub(crate) struct Task {
 impl Task {
     /// One that is created now.
     pub(crate) fn new(steps: u32, bytes: usize) -> Self {
-        Self { steps, bytes, created_at: now() }
+        Self { steps, bytes, parks: false, created_at: now() }
+    }
+
+    /// One that parks in the end; its steps are made in several branches where there are many.
+    pub(crate) fn parking(steps: u32, bytes: usize) -> Self {
+        Self { parks: true, ..Self::new(steps, bytes) }
     }
 
     /// Time since its creation began.
     pub(crate) fn age(&self) -> Duration {
-        Duration::from_micros(now().saturating_sub(self.created_at))
+        since(self.created_at)
     }
 }
 
@@ -35,8 +42,14 @@ pub(crate) fn filler(bytes: usize) -> String {
     "x".repeat(bytes)
 }
 
+/// Time since then, in microseconds since 1970.
+pub(crate) fn since(then: u64) -> Duration {
+    Duration::from_micros(now().saturating_sub(then))
+}
+
+/// The time in microseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "several processes of one machine, for figures")]
-fn now() -> u64 {
+pub(crate) fn now() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_micros()).unwrap_or(u64::MAX)
 }

@@ -19,11 +19,11 @@ pub(crate) async fn measure(
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let mut sides = [stage.product("tenure").await?, stage.floor("floor").await?];
-    for round in 0..plan.rounds {
+    for round in 0..plan.rounds() {
         for &concurrency in &plan.concurrency {
-            for &steps in &plan.steps {
-                let work =
-                    Work { concurrency, steps, bytes: BYTES, seconds: f64::from(plan.seconds) };
+            for &steps in plan.steps() {
+                let seconds = f64::from(plan.seconds());
+                let work = Work { concurrency, steps, bytes: BYTES, seconds, rate: None };
                 both(&mut sides, work, round, report).await?;
             }
         }

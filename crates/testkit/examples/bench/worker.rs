@@ -11,7 +11,8 @@ use crate::child;
 use crate::floor;
 use crate::options;
 use crate::seen::Seen;
-use crate::task::{AGENT, Task, filler};
+use crate::system::{CROWD, ONE};
+use crate::task::{AGENT, Task, filler, since};
 
 /// Works, and says what it has seen whenever it is asked.
 pub(crate) async fn work(options: options::Worker) -> anyhow::Result<()> {
@@ -30,8 +31,14 @@ pub(crate) async fn work(options: options::Worker) -> anyhow::Result<()> {
     }
 }
 
+/// Branches that a run with many steps makes them in.
+const BRANCHES: u32 = 100;
+
 async fn product(options: &options::Worker, seen: Arc<Seen>) -> anyhow::Result<()> {
-    let worker = Worker::new(app::client(&options.url)).capacity(options.capacity);
+    let mut worker = Worker::new(app::client(&options.url)).capacity(options.capacity);
+    if options.crowd {
+        worker = worker.tenants([CROWD.parse()?, ONE.parse()?]);
+    }
     let worker = worker.handle(AGENT, move |context, task| execute(context, task, seen.clone()));
     worker.run(CancellationToken::new()).await?;
     Ok(())
@@ -39,10 +46,39 @@ async fn product(options: &options::Worker, seen: Arc<Seen>) -> anyhow::Result<(
 
 async fn execute(context: Context, task: Task, seen: Arc<Seen>) -> Result<Task, Stop> {
     seen.started(&task);
-    for _ in 0..task.steps {
-        let began = Instant::now();
-        context.step("step").run(|_| async { Ok(filler(task.bytes)) }).await?;
-        seen.step(began.elapsed());
+    if task.parks {
+        park(&context, &task, &seen).await?;
+    } else {
+        steps(&context, task.steps, task.bytes, &seen).await?;
     }
     Ok(task)
+}
+
+async fn steps(context: &Context, steps: u32, bytes: usize, seen: &Seen) -> Result<(), Stop> {
+    for _ in 0..steps {
+        let began = Instant::now();
+        context.step("step").run(|_| async { Ok(filler(bytes)) }).await?;
+        seen.step(began.elapsed());
+    }
+    Ok(())
+}
+
+/// Has a journal of so many entries, and goes on when somebody has answered.
+async fn park(context: &Context, task: &Task, seen: &Seen) -> Result<(), Stop> {
+    if task.steps < BRANCHES * BRANCHES {
+        steps(context, task.steps, task.bytes, seen).await?;
+    } else {
+        let branch = |number: u32| async move {
+            let scope = context.scope(&format!("branch-{number}"))?;
+            steps(&scope, task.steps / BRANCHES, task.bytes, seen).await
+        };
+        tenure_sdk::join((0..BRANCHES).map(branch)).await?;
+    }
+    let answer = context.interrupt("go-on").ask::<()>().await?;
+    let answered = answer.reason.parse().unwrap_or_default();
+    let step = async |_| {
+        seen.resumed(since(answered));
+        Ok(())
+    };
+    context.step("new").run(step).await
 }

@@ -113,6 +113,7 @@ async fn start_control_plane(plan: &Plan, place: usize) -> anyhow::Result<Contro
         database_url: plan.database_url.clone(),
         redis_url: plan.redis_url.clone(),
         lease_ttl: LEASE_TTL,
+        tenants: "default",
     };
     ControlPlane::start(&settings).await
 }

@@ -11,14 +11,14 @@ use v1::outcome::Outcome;
 use v1::poll_response::Result as Polled;
 use v1::record::Status;
 
-use crate::system::AGENT;
+use crate::task::AGENT;
 
 /// How long a poll waits.
 const WAIT: Duration = Duration::from_secs(30);
 /// Sleeps and questions that are not to end by themselves last between one and two of these.
 const LONG: Duration = Duration::from_hours(24);
 
-/// A worker with a connection of its own.
+/// A worker.
 pub(crate) struct Hand {
     client: Client,
     worker: String,
@@ -35,15 +35,17 @@ pub(crate) enum Rest {
 }
 
 impl Hand {
-    /// A worker that looks for runs of these tenants.
+    /// A worker that looks for runs of these tenants, on a connection of its own.
     pub(crate) fn new(url: &str, tenants: &[&str]) -> anyhow::Result<Self> {
+        // The tenant is named with each call.
+        Ok(Self::over(Client::connect(url, tenants[0].parse()?)?, tenants))
+    }
+
+    /// The same, over a connection that others may have too.
+    pub(crate) fn over(client: Client, tenants: &[&str]) -> Self {
         let id = Builder::from_random_bytes(fastrand::u128(..).to_be_bytes()).into_uuid();
-        Ok(Self {
-            // The tenant is named with each call.
-            client: Client::connect(url, tenants[0].parse()?)?,
-            worker: WorkerId::new(id).to_string(),
-            tenants: tenants.iter().map(ToString::to_string).collect(),
-        })
+        let worker = WorkerId::new(id).to_string();
+        Self { client, worker, tenants: tenants.iter().map(ToString::to_string).collect() }
     }
 
     /// Leases up to so many runs; none if there was none in time.
@@ -71,9 +73,10 @@ impl Hand {
         self.commit(run, Vec::new(), None).await
     }
 
-    /// Ends a run.
+    /// Ends a run; its output is its input.
     pub(crate) async fn finish(&self, run: &v1::LeasedRun) -> anyhow::Result<()> {
-        self.commit(run, Vec::new(), Some(Outcome::Succeed(json("1".to_owned())))).await
+        let output = run.input.clone().context("a run has no input")?;
+        self.commit(run, Vec::new(), Some(Outcome::Succeed(output))).await
     }
 
     /// Parks a run as the SDK does: with a record of what it waits for. The id of the question, if

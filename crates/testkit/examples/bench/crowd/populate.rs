@@ -5,8 +5,9 @@ use tenure_sdk::v1::LeasedRun;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::crew::{Crew, each};
-use crate::hand::Rest;
+use crate::crowd::crew::{Crew, each};
+use crate::crowd::hand::Rest;
+use crate::report::progress;
 use crate::system::{CROWD, ONE, System, create};
 use tenure_testkit::databases::Database;
 
@@ -45,10 +46,8 @@ pub(crate) async fn park(
     let (_, mut parked) = tokio::try_join!(creating, park_created(&mut crew, count, rest))?;
     parked.sort_unstable_by_key(|parked| parked.number);
     let seconds = began.elapsed().as_secs();
-    println!(
-        "  {}: {count} runs were created and parked through the API in {seconds} s",
-        system.side()
-    );
+    let side = system.side();
+    progress(&format!("{side}: {count} runs were parked through the API in {seconds} s"));
     Ok(parked)
 }
 
@@ -84,14 +83,16 @@ pub(crate) fn number(run: &LeasedRun) -> anyhow::Result<usize> {
     Ok(serde_json::from_slice(&input.data)?)
 }
 
-/// Copies all runs of a database, which were made through the API and are queued or asleep, until
-/// there are so many more. The copies have ids of their own and are due a microsecond one after the
+/// Copies all runs of a database, which were made through the API and are queued, asleep or asking,
+/// until there are so many more. The copies have ids of their own and are due a microsecond one after the
 /// other; in all else they are what they were copied from.
 pub(crate) async fn copy(database: &mut Database, count: usize) -> anyhow::Result<()> {
     let began = Instant::now();
-    let others = database.count("SELECT count(*) FROM interrupts").await?
-        + database.count("SELECT count(*) FROM runs WHERE ready_at IS NULL").await?;
-    ensure!(others == 0, "only runs that are queued or asleep can be copied");
+    let others = database.count("SELECT count(*) FROM interrupts WHERE state <> 'open'").await?
+        + database
+            .count("SELECT count(*) FROM runs WHERE ready_at IS NULL AND interrupts = 0")
+            .await?;
+    ensure!(others == 0, "only runs that are queued, asleep or asking can be copied");
     let originals = "
         SELECT tenant_id, run_id, row_number() OVER (ORDER BY run_id) - 1 AS place,
                count(*) OVER () AS places
@@ -110,7 +111,14 @@ pub(crate) async fn copy(database: &mut Database, count: usize) -> anyhow::Resul
         ))
         .await?;
     let due = ", 'ready_at', original.ready_at + number * interval '1 microsecond'";
-    for (table, also) in [("runs", due), ("run_ready", due), ("run_inputs", ""), ("journal", "")] {
+    let asked = ", 'interrupt_id', md5(copies.run_id::text)";
+    for (table, also) in [
+        ("runs", due),
+        ("run_ready", due),
+        ("run_inputs", ""),
+        ("journal", ""),
+        ("interrupts", asked),
+    ] {
         database
             .execute(format!(
                 "INSERT INTO {table}
@@ -123,9 +131,7 @@ pub(crate) async fn copy(database: &mut Database, count: usize) -> anyhow::Resul
     }
     database.execute("DROP TABLE copies".to_owned()).await?;
     let (side, seconds) = (&database.side, began.elapsed().as_secs());
-    println!(
-        "  {side}: {count} runs were copied with SQL from some made through the API in {seconds} s"
-    );
+    progress(&format!("{side}: {count} runs were copied from those in {seconds} s"));
     Ok(())
 }
 

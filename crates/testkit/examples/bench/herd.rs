@@ -1,6 +1,5 @@
 //! A herd: runs that sleep until the same second, and others that want to start meanwhile.
 
-use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,14 +10,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::crew::each;
-use crate::hand::{Hand, Rest};
-use crate::plans;
-use crate::populate;
-use crate::system::{CROWD, ONE, System};
-use tenure_testkit::databases::{Database, Server};
-use tenure_testkit::figures::{Sample, float, judge};
-use tenure_testkit::processor;
+use crate::crowd::crew::each;
+use crate::crowd::hand::{Hand, Rest};
+use crate::crowd::{plans, populate};
+use crate::options::{Plan, Section};
+use crate::report::{Report, Values, progress};
+use crate::site::Stage;
+use crate::system::{CROWD, ONE, System, UNTENDED};
+use tenure_testkit::databases::Database;
+use tenure_testkit::figures::{Sample, float};
 
 /// Workers, and how many runs each takes at a time.
 const HANDS: usize = 8;
@@ -32,8 +32,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 const URGENT: i32 = 9;
 /// The number of all others: none of the herd has it.
 const OTHERS: usize = 1_000_000_000;
-/// What is still prompt, in milliseconds.
-const PROMPT: f64 = 1_000.0;
 /// How long the herd may be silent before it counts as lost.
 const LOST: Duration = Duration::from_mins(1);
 
@@ -60,12 +58,14 @@ struct Field {
     stop: CancellationToken,
 }
 
-/// Measures with so many runs in the herd.
-pub(crate) async fn measure(server: &mut Server, logs: &Path, runs: u32) -> anyhow::Result<()> {
-    let many = usize::try_from(runs)?;
-    println!("herd: {many} runs sleep until the same second (load {})", processor::load());
-    let database = server.database(format!("{many} asleep")).await?;
-    let mut system = System::start(database, logs).await?;
+/// Measures with a herd.
+pub(crate) async fn measure(
+    stage: &mut Stage,
+    plan: &Plan,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let many = plan.herd()?;
+    let mut system = stage.system(&format!("{many} asleep"), UNTENDED).await?;
     populate::park(&system, ORIGINALS, |_| Rest::Timer).await?;
     sleep_until_one_second(&mut system.database).await?;
     populate::copy(&mut system.database, many - ORIGINALS).await?;
@@ -76,16 +76,14 @@ pub(crate) async fn measure(server: &mut Server, logs: &Path, runs: u32) -> anyh
     let before = field.start_others(|done, _| done >= BEFORE).await?;
     let began = field.fire().await?;
     let meanwhile = field.start_others(|_, herd| herd >= many).await?;
-    field.report(began);
-    for (other, name) in [
-        (Other::Tenant, "a run of another tenant"),
-        (Other::Urgent, "a run of the same tenant with a higher priority"),
-    ] {
-        compare(other, name, &before, &meanwhile);
+    report.add(Section::Herd, "the herd", field.values(began));
+    for (other, name) in [(Other::Tenant, "another tenant"), (Other::Urgent, "a higher priority")] {
+        report.add(Section::Herd, &format!("{name}, before"), starts(other, &before));
+        report.add(Section::Herd, &format!("{name}, meanwhile"), starts(other, &meanwhile));
     }
     let (mut database, leased) = field.stop().await?;
     check(&mut database, many, leased).await?;
-    plans::print(&mut database).await
+    plans::report(&mut database, Section::Herd, report).await
 }
 
 async fn sleep_until_one_second(database: &mut Database) -> anyhow::Result<()> {
@@ -178,23 +176,22 @@ impl Field {
         self.herd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Prints how fast the herd was, from its beginning to its end.
-    fn report(&self, began: Instant) {
+    /// How fast the herd was, from its beginning to its end.
+    fn values(&self, began: Instant) -> Values {
         let mut arrived: Vec<Duration> =
             self.arrived().iter().map(|at| at.saturating_duration_since(began)).collect();
         arrived.sort_unstable();
         let count = arrived.len();
         let after = |share: usize| arrived[(count * share / 10).min(count - 1)].as_secs_f64();
         let rate = |from, to| float(count) / 10.0 * float(to - from) / (after(to) - after(from));
-        println!(
-            "  the first was leased after {:.2} s, the last after {:.1} s",
-            after(0),
-            after(10)
-        );
-        let (all, first, last) = (rate(0, 10), rate(0, 1), rate(9, 10));
-        println!("  {all:.0} a second; {first:.0} in the first tenth, {last:.0} in the last");
-        let minutes = 1e6 / all.min(last) / 60.0;
-        println!("  at that rate a million would be awake after {minutes:.1} minutes");
+        vec![
+            ("runs", float(count)),
+            ("first s", after(0)),
+            ("last s", after(10)),
+            ("runs/s", rate(0, 10)),
+            ("in the first tenth", rate(0, 1)),
+            ("in the last tenth", rate(9, 10)),
+        ]
     }
 }
 
@@ -223,15 +220,12 @@ async fn work(
     Ok(())
 }
 
-fn compare(other: Other, name: &str, before: &Starts, meanwhile: &Starts) {
-    let [before, meanwhile] = [before, meanwhile].map(|starts| {
-        let these = starts.iter().filter(|(started, _)| *started == other);
-        Sample::of_times(these.map(|(_, took)| *took))
-    });
-    println!("  {name}; ms from before its creation until a worker has it:");
-    println!("    before: {}", before.tail());
-    println!("    while the herd wakes: {}", meanwhile.tail());
-    judge(&format!("p99 of {name}"), meanwhile.percentile(99), PROMPT, "ms");
+/// From before its creation until a worker has it.
+fn starts(other: Other, starts: &Starts) -> Values {
+    let these = starts.iter().filter(|(started, _)| *started == other);
+    let took = Sample::of_times(these.map(|(_, took)| *took));
+    let [p50, p90, p99] = [50, 90, 99].map(|percent| took.percentile(percent));
+    vec![("p50 ms", p50), ("p90 ms", p90), ("p99 ms", p99), ("most ms", took.most())]
 }
 
 /// Checks that nothing is lost.
@@ -239,7 +233,7 @@ async fn check(database: &mut Database, herd: usize, leased: usize) -> anyhow::R
     let ended = database.count("SELECT count(*) FROM runs WHERE state = 'succeeded'").await?;
     let left = database.count("SELECT count(*) FROM runs WHERE state <> 'succeeded'").await?;
     let queue = database.count("SELECT count(*) FROM run_ready").await?;
-    println!("  at the end {ended} runs have succeeded; the herd of {herd} took {leased} leases");
+    progress(&format!("herd: {ended} runs have succeeded; {herd} of them took {leased} leases"));
     ensure!(ended >= herd && left == 0, "{left} runs have not ended");
     ensure!(queue == 0, "{queue} rows are left in the queue");
     Ok(())

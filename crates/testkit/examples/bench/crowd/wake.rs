@@ -8,10 +8,11 @@ use tenure_core::RunId;
 use tenure_sdk::{Client, v1};
 use tokio::time::Instant;
 
-use crate::crew::{Arrived, Crew, each};
-use crate::hand::Rest;
-use crate::populate::Parked;
+use crate::crowd::crew::{Arrived, Crew, each};
+use crate::crowd::hand::Rest;
+use crate::crowd::populate::Parked;
 use crate::system::{CROWD, System};
+use crate::task::AGENT;
 use tenure_testkit::databases::Database;
 
 /// Workers that wait, and how many runs each takes at a time.
@@ -26,6 +27,8 @@ const LINE: Duration = Duration::from_millis(500);
 
 /// The runs of a system that are woken again and again, and what wakes them.
 pub(crate) struct Woken {
+    /// How many runs are parked, these among them.
+    pub(crate) among: usize,
     /// All of them.
     runs: Vec<String>,
     /// The questions that they ask now; none while they sleep.
@@ -40,11 +43,11 @@ pub(crate) struct Wake {
 }
 
 impl Woken {
-    /// These, which are all asking.
-    pub(crate) fn new(parked: impl IntoIterator<Item = Parked>) -> Self {
+    /// These of so many, which are all asking.
+    pub(crate) fn new(parked: impl IntoIterator<Item = Parked>, among: usize) -> Self {
         let (runs, questions): (Vec<_>, Vec<_>) =
             parked.into_iter().map(|parked| (parked.run, parked.question)).unzip();
-        Self { runs, questions: questions.into_iter().flatten().collect() }
+        Self { among, runs, questions: questions.into_iter().flatten().collect() }
     }
 
     /// Answers all questions at once; afterwards the runs sleep.
@@ -128,7 +131,7 @@ impl Woken {
 async fn answer(client: Client, interrupts: Vec<String>) -> anyhow::Result<()> {
     let answer = v1::Answer {
         decision: v1::Decision::Approve.into(),
-        actor: "scale".into(),
+        actor: AGENT.into(),
         ..v1::Answer::default()
     };
     let count = interrupts.len();

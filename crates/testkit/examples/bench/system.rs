@@ -2,20 +2,23 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use tenure_sdk::{Client, v1};
 
-use crate::control_plane::ControlPlane;
-use crate::hand::{Hand, json};
 use tenure_testkit::databases::Database;
+use tenure_testkit::processes::{ControlPlane, Settings, beside_example};
 
-/// The agent of all runs, and the pool that they wait in.
-pub(crate) const AGENT: &str = "scale";
+use crate::crowd::hand::{Hand, json};
+use crate::task::AGENT;
+
 /// The tenant that has many runs.
 pub(crate) const CROWD: &str = "crowd";
-/// The tenant that has one at a time.
-pub(crate) const ONE: &str = "one";
+/// The tenant of all others.
+pub(crate) const ONE: &str = "default";
+/// Both.
+const TENANTS: &str = "crowd,default";
 
 /// A control plane with its database.
 pub(crate) struct System {
@@ -24,11 +27,18 @@ pub(crate) struct System {
     control_plane: ControlPlane,
 }
 
+/// How long leases last in which workers that are driven by hand send no heartbeats: longer than any
+/// measurement.
+pub(crate) const UNTENDED: Duration = Duration::from_hours(1);
+
 impl System {
     /// Starts a control plane on a database and makes the agent known to both tenants.
-    pub(crate) async fn start(database: Database, logs: &Path) -> anyhow::Result<Self> {
-        let log = logs.join(format!("{}.log", database.name));
-        let control_plane = ControlPlane::start(&database.url, &log).await?;
+    pub(crate) async fn start(
+        database: Database,
+        logs: &Path,
+        lease_ttl: Duration,
+    ) -> anyhow::Result<Self> {
+        let control_plane = start(&database.name, &database.url, logs, lease_ttl).await?;
         let client = Client::connect(&control_plane.url(), CROWD.parse()?)?;
         for tenant in [CROWD, ONE] {
             publish(&client, tenant).await?;
@@ -43,13 +53,19 @@ impl System {
 
     /// Stops the control plane; the database stays.
     pub(crate) async fn stop(self) -> anyhow::Result<Database> {
-        self.control_plane.stop().await?;
+        let mut control_plane = self.control_plane;
+        control_plane.process.kill().await?;
         Ok(self.database)
     }
 
     /// The process of the control plane.
     pub(crate) fn pid(&self) -> anyhow::Result<u32> {
-        self.control_plane.pid()
+        self.control_plane.process.pid()
+    }
+
+    /// Where it listens.
+    pub(crate) fn url(&self) -> String {
+        self.control_plane.url()
     }
 
     /// So many workers that look for runs of these tenants, each on a connection of its own.
@@ -74,6 +90,25 @@ impl System {
         self.client.tenants().set_tenant_cap(request).await.context("the cap was refused")?;
         Ok(())
     }
+}
+
+/// Starts a control plane, whose log has this name.
+pub(crate) async fn start(
+    name: &str,
+    database_url: &str,
+    logs: &Path,
+    lease_ttl: Duration,
+) -> anyhow::Result<ControlPlane> {
+    let settings = Settings {
+        binary: beside_example("tenure-control-plane")?,
+        name: name.to_owned(),
+        logs: logs.to_owned(),
+        database_url: database_url.to_owned(),
+        redis_url: None,
+        lease_ttl,
+        tenants: TENANTS,
+    };
+    ControlPlane::start(&settings).await
 }
 
 /// Creates a run whose input is a number; its id.

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::hand::Hand;
+use crate::crowd::hand::Hand;
 
 /// How long the next run may take to arrive before it counts as lost.
 const LOST: Duration = Duration::from_mins(1);

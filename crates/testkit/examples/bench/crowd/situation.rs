@@ -11,8 +11,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::crew::Crew;
-use crate::hand::Hand;
+use crate::crowd::crew::Crew;
+use crate::crowd::hand::Hand;
 use crate::system::{CROWD, ONE, System};
 
 /// How long a run of the crowd keeps its worker, which meanwhile waits for somebody else, as for a
@@ -27,7 +27,7 @@ const LOST: Duration = Duration::from_mins(1);
 /// Who is waiting for runs, and what the crowd does.
 #[derive(Clone, Copy)]
 pub(crate) struct Situation {
-    /// For people.
+    /// For people: who polls for which tenants, and what the crowd has of them.
     pub(crate) name: &'static str,
     /// Workers, each of which takes one run at a time.
     workers: usize,
@@ -37,8 +37,6 @@ pub(crate) struct Situation {
     cap: Option<i32>,
     /// Whether so many are, all the time, by somebody else.
     at_cap: bool,
-    /// Runs of the crowd that may be leased before the one's, if it has to wait for its turn.
-    pub(crate) turns: Option<usize>,
 }
 
 const WORKERS: usize = 16;
@@ -46,37 +44,32 @@ const WORKERS: usize = 16;
 /// All of them.
 pub(crate) const SITUATIONS: [Situation; 4] = [
     Situation {
-        name: "a worker waits that polls only its tenant",
+        name: "one polls its tenant",
         workers: 1,
         tenants: &[ONE],
         cap: None,
         at_cap: false,
-        turns: None,
     },
     Situation {
-        name: "a worker waits that polls both tenants; the crowd is at its cap",
+        name: "one polls both, cap reached",
         workers: 1,
         tenants: &[CROWD, ONE],
         cap: Some(1),
         at_cap: true,
-        turns: None,
     },
     Situation {
-        name: "16 workers poll both tenants; the crowd keeps 12 busy, which is its cap",
+        name: "16 poll both, 12 busy by cap",
         workers: WORKERS,
         tenants: &[CROWD, ONE],
         cap: Some(12),
         at_cap: false,
-        turns: None,
     },
     Situation {
-        name: "16 workers poll both tenants; the crowd keeps all of them busy",
+        name: "16 poll both, all busy",
         workers: WORKERS,
         tenants: &[CROWD, ONE],
         cap: None,
         at_cap: false,
-        // Each worker may be about to take one when the run is created.
-        turns: Some(WORKERS),
     },
 ];
 
