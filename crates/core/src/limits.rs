@@ -27,6 +27,9 @@ pub const JOURNAL_PAGE: usize = 1_000;
 /// Bytes of payload after which a page of a journal ends. With the entry that went over, a run's
 /// input and what surrounds them, a page fits one gRPC message.
 pub const JOURNAL_PAGE_BYTES: usize = 1 << 20;
+/// Bytes of results of one journal that a worker keeps until its code asks for them: it replays many
+/// runs at a time, and reads what is beyond again.
+pub const JOURNAL_KEPT: usize = 4 << 20;
 /// Objects in a page of a list, at most and by default.
 pub const PAGE: usize = 200;
 /// Labels on a run, and bytes of one label's key or value.

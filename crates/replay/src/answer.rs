@@ -24,6 +24,9 @@ pub struct Command<'a> {
 pub enum Answer {
     /// It has been done: this was the result.
     Recorded(EntryStatus),
+    /// It has been done, and its result was not [kept](crate::Engine::keeping): it is the one of the
+    /// entry in this place of the journal.
+    Elsewhere(u64),
     /// It has not: do it, then say how it ended with [`Engine::finish`](crate::Engine::finish).
     Execute(Key),
     /// It failed, and is to be done once more when its pause is over.
@@ -52,6 +55,9 @@ pub struct Again {
 pub enum Wait {
     /// It has ended: with this result.
     Recorded(EntryStatus),
+    /// It has ended, and its result was not [kept](crate::Engine::keeping): it is the one of the entry
+    /// in this place of the journal.
+    Elsewhere(u64),
     /// It begins now: append what [`Engine::begin`](crate::Engine::begin) makes of it, then wait.
     Begin(Key),
     /// What is waited for is here: append this record, then use its status.

@@ -113,6 +113,14 @@ impl Engine {
         Self { history: History::with_capacity(entries), ..Self::default() }
     }
 
+    /// The same, which keeps no more than so many bytes of results until the code asks for them. Who
+    /// asks for one of the others is told where in the journal it is.
+    #[must_use]
+    pub fn keeping(mut self, bytes: usize) -> Self {
+        self.history.keep(bytes);
+        self
+    }
+
     /// Reads the next entries of the journal, for who has it in pages. All of it has to be read before
     /// the code asks for anything; after an error the engine is of no use.
     pub fn read(&mut self, entries: impl IntoIterator<Item = Entry>) -> Result<()> {

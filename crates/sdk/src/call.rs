@@ -94,7 +94,7 @@ impl Call {
             }
             Wait::Mismatch(mismatch) => Err(Stop::Blocked((*mismatch).into())),
             Wait::Recorded(EntryStatus::Failed(failure)) => Err(Stop::Failed(failure)),
-            Wait::Recorded(_) | Wait::Arrived(_) => Ok(()),
+            Wait::Recorded(_) | Wait::Elsewhere(_) | Wait::Arrived(_) => Ok(()),
         }
     }
 

@@ -127,6 +127,7 @@ impl Step<'_> {
         }
         match self.ask()? {
             Answer::Recorded(status) => decode(&self.name, status),
+            Answer::Elsewhere(seq) => decode(&self.name, self.context.leased().result(seq).await?),
             Answer::Mismatch(mismatch) => Err(Stop::Blocked((*mismatch).into())),
             Answer::Execute(key) if self.once => self.run_once(&key, false, &work).await,
             Answer::InDoubt(key) => self.run_once(&key, true, &work).await,

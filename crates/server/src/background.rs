@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
@@ -20,6 +21,10 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     );
 }
 
+/// How many times as long as a sweep took it rests at least: beside a transaction that somebody left
+/// open it reads every row that was dead since, and must not take the processor for that.
+const REST: u32 = 20;
+
 /// Does something at every tick.
 async fn tick(
     service: &Service,
@@ -27,13 +32,17 @@ async fn tick(
     what: &str,
     work: fn(&Service) -> BoxFuture<'_, tenure_core::Result<usize>>,
 ) {
-    let mut log = Log { what, well: true };
+    let (mut log, mut took) = (Log { what, well: true }, Duration::ZERO);
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(service.tick()) => {}
+            () = tokio::time::sleep(service.tick().max(took * REST)) => {}
         }
-        log.note(&work(service).await);
+        let began = Instant::now();
+        let done = work(service).await;
+        log.note(&done);
+        // Where there was something to do, there may be more.
+        took = if matches!(done, Ok(0)) { began.elapsed() } else { Duration::ZERO };
     }
 }
 

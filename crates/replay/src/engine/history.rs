@@ -25,6 +25,8 @@ pub(super) struct History {
     taken: HashMap<String, u64>,
     /// Waits that have their result, or were given one.
     closed: HashSet<Key>,
+    /// Bytes of results that are still kept; any number if there is none.
+    room: Option<usize>,
 }
 
 /// A key, and where it stands unless it was asked for.
@@ -52,6 +54,8 @@ pub(super) struct Recorded {
 pub(super) enum State {
     /// It has this result.
     Ended(EntryStatus),
+    /// It has succeeded; the last entry has the result, which was too much to keep.
+    Elsewhere,
     /// It was opened and has no result.
     Open,
     /// It failed and is to be executed again, after a pause since the entry.
@@ -66,6 +70,11 @@ impl History {
     pub(super) fn with_capacity(entries: usize) -> Self {
         let (places, index) = (Vec::with_capacity(entries), HashMap::with_capacity(entries));
         Self { places, index, ..Self::default() }
+    }
+
+    /// Keeps no more than so many bytes of results.
+    pub(super) fn keep(&mut self, bytes: usize) {
+        self.room = Some(bytes);
     }
 
     /// Reads the next entries of a journal. One whose `seq` are not 1..n, or that has two results that
@@ -109,9 +118,25 @@ impl History {
         if given || (was_open && matches!(state, State::Ended(_))) {
             self.closed.insert(key.clone());
         }
+        let state = if given { state } else { self.kept(state) };
         let counts = !given && !matches!(state, State::Again { .. });
         self.set(key, Recorded { seq, at, state, side: counts.then_some(side) });
         Ok(())
+    }
+
+    /// The state, without a result for which there is no room.
+    fn kept(&mut self, state: State) -> State {
+        let (State::Ended(EntryStatus::Succeeded(payload)), Some(room)) = (&state, &mut self.room)
+        else {
+            return state;
+        };
+        match room.checked_sub(payload.data.len()) {
+            Some(left) => {
+                *room = left;
+                state
+            }
+            None => State::Elsewhere,
+        }
     }
 
     fn recorded(&self, key: &Key) -> Option<&Recorded> {
@@ -221,6 +246,7 @@ fn follow(before: Option<&Recorded>, side: &Side, record: Record) -> Option<Stat
             None | Some(State::Again { .. }),
             ended @ (EntryStatus::Succeeded(_) | EntryStatus::Failed(_)),
         ) => Some(State::Ended(ended)),
-        (Some(State::Open | State::Ended(_)), _) | (_, EntryStatus::Steered(_)) => None,
+        (Some(State::Open | State::Ended(_) | State::Elsewhere), _)
+        | (_, EntryStatus::Steered(_)) => None,
     }
 }

@@ -32,6 +32,7 @@ impl Engine {
                 self.tell(&key, once, &status);
                 Answer::Recorded(status)
             }
+            Some(Recorded { state: State::Elsewhere, seq, .. }) => Answer::Elsewhere(seq),
             Some(Recorded { state: State::Open, seq, .. }) if once => {
                 task.started = seq;
                 self.in_doubt.insert(key.clone(), task);

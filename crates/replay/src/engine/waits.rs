@@ -60,6 +60,7 @@ impl Engine {
             Ok(Some(Recorded { state: State::Ended(status), .. })) => {
                 return Wait::Recorded(status);
             }
+            Ok(Some(Recorded { state: State::Elsewhere, seq, .. })) => return Wait::Elsewhere(seq),
             Ok(Some(Recorded { state: State::Open, at, .. })) => Some(at),
             Ok(Some(Recorded { state: State::Again { .. }, .. }) | None) => None,
         };
@@ -110,9 +111,11 @@ impl Engine {
             Ok(Some(Recorded { state: State::Ended(status), side: None, .. })) => {
                 Asleep::Ended(status)
             }
-            Ok(Some(Recorded { state: State::Ended(_) | State::Open, at, .. })) => {
-                Asleep::Since(key, at)
-            }
+            Ok(Some(Recorded {
+                state: State::Ended(_) | State::Elsewhere | State::Open,
+                at,
+                ..
+            })) => Asleep::Since(key, at),
             Ok(Some(Recorded { state: State::Again { .. }, .. }) | None) => {
                 self.in_flight.insert(key.clone(), Task::new(side, false));
                 Asleep::Begin(key)

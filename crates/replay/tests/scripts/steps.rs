@@ -23,6 +23,19 @@ fn a_recorded_failure_is_the_result_as_well() {
     assert_eq!(step(&mut engine, &Scope::root(), "fetch"), Answer::Recorded(failed));
 }
 
+/// A later result may be small enough again.
+#[test]
+fn a_result_for_which_there_was_no_room_is_elsewhere() {
+    let journal = [record("plan", "1"), record("search", "\"much\""), record("act", "22")];
+    let mut engine = Engine::with_capacity(3).keeping(3);
+    engine.read(history(journal)).unwrap();
+    let root = Scope::root();
+    assert_eq!(step(&mut engine, &root, "search"), Answer::Elsewhere(2));
+    assert_eq!(step(&mut engine, &root, "plan"), recorded("1"));
+    assert_eq!(step(&mut engine, &root, "act"), recorded("22"));
+    assert_eq!(engine.unused(), 0);
+}
+
 #[test]
 fn equals_in_one_scope_are_told_apart_by_order() {
     let root = Scope::root();

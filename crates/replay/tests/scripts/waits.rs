@@ -62,6 +62,16 @@ fn a_run_is_not_parked_while_a_sibling_is_in_flight() {
 }
 
 #[test]
+fn an_answer_for_which_there_was_no_room_is_elsewhere() {
+    let asked = asked("this");
+    let answer = Record { kind: EntryKind::Wait, input: asked.input, ..record("may_i", "1") };
+    let mut engine = Engine::with_capacity(2).keeping(0);
+    engine.read(history([asked, answer])).unwrap();
+    assert_eq!(ask(&mut engine, "this"), Wait::Elsewhere(2));
+    assert!(!engine.is_parked());
+}
+
+#[test]
 fn a_sleep_goes_on_from_when_it_began() {
     let root = Scope::root();
     let key = key("sleep");

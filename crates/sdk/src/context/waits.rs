@@ -95,6 +95,7 @@ impl Context {
         let leased = self.leased();
         let (key, begins, since) = match wait {
             Wait::Recorded(status) => return Ok(status),
+            Wait::Elsewhere(seq) => return leased.result(seq).await,
             Wait::Mismatch(mismatch) => return Err(Stop::Blocked((*mismatch).into())),
             Wait::Arrived(record) => return self.note(record).await,
             Wait::Begin(key) => (key, true, None),

@@ -2,6 +2,7 @@
 
 mod activity;
 mod event;
+mod results;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
@@ -22,6 +23,7 @@ use super::standing::Standing;
 use crate::client::Client;
 use activity::Activity;
 pub(super) use event::{Event, Running};
+use results::Results;
 
 /// Everything that the code of one leased run is about.
 pub(crate) struct Leased {
@@ -40,6 +42,8 @@ pub(crate) struct Leased {
     /// Set if it only checks the journal of another run.
     pub(super) check: Option<Check>,
     engine: Mutex<Engine>,
+    /// What of its journal the engine did not keep.
+    results: tokio::sync::Mutex<Results>,
     activity: Mutex<Activity>,
     /// Whether the code is being polled by the run's task.
     polling: AtomicBool,
@@ -82,6 +86,7 @@ impl Leased {
             observer,
             check: Check::of(wire),
             engine: Mutex::new(engine),
+            results: tokio::sync::Mutex::default(),
             activity: Mutex::default(),
             polling: AtomicBool::default(),
             received: watch::Sender::default(),

@@ -14,7 +14,7 @@ use crate::client::Client;
 
 /// The engine over the journal of a leased run, or of the run that it checks, as it was when it was
 /// leased; or what is wrong with the journal. The next page is on its way while one is read, and no
-/// more than that is in memory beside what the engine keeps.
+/// more than that is in memory beside what the engine keeps: all keys, and the first results.
 pub(super) async fn read_journal(
     client: &Client,
     wire: &mut v1::LeasedRun,
@@ -22,7 +22,8 @@ pub(super) async fn read_journal(
     let check = Check::of(wire);
     let length = check.as_ref().map_or(wire.next_seq.saturating_sub(1), |check| check.entries);
     let run = check.map_or_else(|| wire.run.clone(), |check| check.run);
-    let mut engine = Engine::with_capacity(length.min(limits::JOURNAL_ENTRIES) as usize);
+    let length_at_most = length.min(limits::JOURNAL_ENTRIES) as usize;
+    let mut engine = Engine::with_capacity(length_at_most).keeping(limits::JOURNAL_KEPT);
     let (mut entries, mut more) = (std::mem::take(&mut wire.entries), wire.more);
     loop {
         let last = entries.last().map_or(engine.entries(), |entry| entry.seq);
@@ -58,7 +59,8 @@ fn fill(
     Ok(Ok(()))
 }
 
-async fn read_page(
+/// The page of a run's journal that begins behind this entry.
+pub(super) async fn read_page(
     client: Client,
     run: String,
     after_seq: u64,

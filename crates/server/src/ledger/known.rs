@@ -181,11 +181,15 @@ impl<'a> Page<'a> {
         if !next.is_plain() {
             return None;
         }
-        if next.effects.iter().any(|effect| matches!(effect, Effect::Enqueue { .. })) {
-            // Whoever is told of it now must find it ready.
+        if next.effects.iter().any(|effect| self.is_ready(effect)) {
+            // Whoever is told of it must find it ready.
             next = decide(&before, self.now.earliest)??;
         }
         Some(Done { run: self.put(place, pending, next), changed: true })
+    }
+
+    fn is_ready(&self, effect: &Effect) -> bool {
+        matches!(effect, Effect::Enqueue { ready_at } if *ready_at <= self.now.latest)
     }
 
     fn put(&mut self, place: Place, pending: Option<usize>, next: Transition) -> Arc<Run> {

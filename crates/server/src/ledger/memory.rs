@@ -3,6 +3,7 @@
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tenure_core::{Run, RunId, RunState, TenantId};
 
 use crate::cache::Cache;
@@ -36,11 +37,15 @@ impl Memory {
     pub(crate) fn note(&self, run: Arc<Run>) {
         let place = (run.tenant, run.id);
         let kept = match &run.state {
-            RunState::Running { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => true,
-            RunState::Succeeded { output, .. } => output.data.len() <= OUTPUT,
-            RunState::Queued { .. } | RunState::Waiting { .. } => false,
+            RunState::Running { .. } | RunState::Failed { .. } | RunState::Cancelled { .. } => {
+                Some(run)
+            }
+            RunState::Succeeded { output, .. } if output.data.len() <= OUTPUT => {
+                Some(Arc::new(with_own_output(&run)))
+            }
+            RunState::Succeeded { .. } | RunState::Queued { .. } | RunState::Waiting { .. } => None,
         };
-        if kept {
+        if let Some(run) = kept {
             let newer = |one: &Arc<Run>, other: &Arc<Run>| one.revision > other.revision;
             self.shard(place).put_if(place, run, newer);
         } else {
@@ -55,6 +60,16 @@ impl Memory {
     fn shard(&self, place: Place) -> &Cache<Place, Arc<Run>> {
         &self.0[part_of(place.1, self.0.len())]
     }
+}
+
+/// The run with an output of its own: as it came it is a part of the whole message that it came in,
+/// which would be kept with it.
+fn with_own_output(run: &Run) -> Run {
+    let mut run = run.clone();
+    if let RunState::Succeeded { output, .. } = &mut run.state {
+        output.data = Bytes::copy_from_slice(&output.data);
+    }
+    run
 }
 
 /// Which of so many parts a run belongs to.

@@ -20,9 +20,9 @@ const NAP: Duration = Duration::from_secs(1);
 pub(super) struct Activity {
     /// Steps that are being executed.
     executing: usize,
-    /// Records that are on their way into the journal. Their code has not seen the answer yet: a run
-    /// that was parked then would not go on with it.
-    appending: usize,
+    /// Records that are on their way into the journal, and results on their way out of it. The code
+    /// has not seen the answer yet: a run that was parked then would not go on with it.
+    under_way: usize,
     /// Grows with everything that begins or ends.
     changes: u64,
 }
@@ -46,12 +46,12 @@ impl Drop for Executing<'_> {
     }
 }
 
-/// Says that something is being recorded, until it is dropped.
-struct Appending<'a>(&'a Leased);
+/// Says that something is being recorded, or read, until it is dropped.
+pub(super) struct UnderWay<'a>(&'a Leased);
 
-impl Drop for Appending<'_> {
+impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.act(|activity| activity.appending -= 1);
+        self.0.act(|activity| activity.under_way -= 1);
     }
 }
 
@@ -139,9 +139,14 @@ impl Leased {
         if let (Some(_), Some(record)) = (&self.check, records.first()) {
             self.hang(&record.key).await;
         }
-        self.act(|activity| activity.appending += 1);
-        let _appending = Appending(self);
+        let _appending = self.under_way();
         self.journal.append(records).await
+    }
+
+    /// Says that something goes into the journal, or comes out of it.
+    pub(super) fn under_way(&self) -> UnderWay<'_> {
+        self.act(|activity| activity.under_way += 1);
+        UnderWay(self)
     }
 
     /// A check neither executes nor records: here its code cannot go on.
@@ -205,9 +210,9 @@ impl Leased {
     /// If the code waits for what has not arrived and nothing else is going on, how much had changed
     /// until now: when that has not grown for a while, the run may be parked.
     pub(super) fn rests_since(&self) -> Option<u64> {
-        let Activity { executing, appending, changes } = *self.activity();
+        let Activity { executing, under_way, changes } = *self.activity();
         let rests = executing == 0
-            && appending == 0
+            && under_way == 0
             && self.engine().is_parked()
             && self.next_alarm().is_none_or(|left| left > NAP);
         rests.then_some(changes)

@@ -93,6 +93,7 @@ impl Code {
             }
             Wait::Recorded(status) => self.settle(id, &step, &status),
             Wait::Mismatch(mismatch) => Err(Error::wrong_state(mismatch.to_string())),
+            Wait::Elsewhere(seq) => Err(Error::internal(format!("entry {seq} was not kept"))),
         }
     }
 

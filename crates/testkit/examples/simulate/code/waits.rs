@@ -90,7 +90,10 @@ impl Code {
                 Ok(None)
             }
             Wait::Mismatch(mismatch) => Err(Error::wrong_state(mismatch.to_string())),
-            wait @ Wait::Begin(_) => Err(Error::internal(format!("nobody opens this: {wait:?}"))),
+            // Its engine keeps all results.
+            wait @ (Wait::Begin(_) | Wait::Elsewhere(_)) => {
+                Err(Error::internal(format!("nobody opens or reads this: {wait:?}")))
+            }
         }
     }
 
