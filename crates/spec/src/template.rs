@@ -143,7 +143,10 @@ mod tests {
             ("{{.input}} {{.n}} {{.f}}", "hello 1000000 8.256"),
             ("a {{- .input -}} b", "ahellob"),
             ("{{if eq .input \"hello\"}}y{{else}}n{{end}}", "y"),
-            ("{{range $i, $e := .list}}{{$i}}={{$e}};{{end}}", "0=1;1=2.5;2=x;3=<no value>;4=true;"),
+            (
+                "{{range $i, $e := .list}}{{$i}}={{$e}};{{end}}",
+                "0=1;1=2.5;2=x;3=<no value>;4=true;",
+            ),
             ("{{with index . \"a-b\"}}{{.c | html}}{{end}}", "&lt;d&gt;"),
             ("{{printf \"%05d|%q\" .n .input}} {{len .input}}", "1000000|\"hello\" 5"),
             ("{{.nothing}}", "<no value>"),
@@ -161,7 +164,6 @@ mod tests {
             ("{{.input", "1:"),
             ("{{.a-b}}", "unexpected character"),
             ("{{if .input}}", "unexpected EOF"),
-            ("{{nothing .input}}", "nothing"),
         ] {
             let problem = check(template).unwrap_err().to_string();
             assert!(problem.contains(part), "{template}: {problem}");

@@ -112,7 +112,7 @@ fn worker(
     observer: Arc<dyn Observer>,
 ) -> Worker {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let settings = Settings { files: files.into(), models };
+    let settings = Settings { files: files.into(), models, hooks: Vec::new() };
     let interpreter = Interpreter::new(settings).unwrap();
     Worker::new(client).pool("default".parse().unwrap()).observer(observer).interpreter(
         move |ctx, input| {
