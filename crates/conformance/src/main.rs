@@ -61,7 +61,7 @@ async fn cases(folder: &Path, report: &mut Report) -> anyhow::Result<()> {
     let rig = rig::Rig::start().await?;
     for case in &suite.cases {
         let found = rig.run(case).await?;
-        report.case(case, suite.is_quirk(&case.name), compare::differences(case, &found));
+        report.case(case, suite.is_quirk(&case.name), &compare::differences(case, &found));
     }
     Ok(())
 }

@@ -42,16 +42,16 @@ impl Report {
     }
 
     /// A case that was run.
-    pub(crate) fn case(&mut self, case: &Case, quirk: bool, differences: Vec<String>) {
+    pub(crate) fn case(&mut self, case: &Case, quirk: bool, differences: &[String]) {
         let name = &case.name;
         let differs = differences.join("\n    ");
         let on_purpose = ON_PURPOSE.iter().find(|(of, ..)| of == name);
         match (quirk, differences.is_empty(), on_purpose) {
             (true, true, _) => {
-                self.apart.push(format!("  {name}: a quirk, done like the original"))
+                self.apart.push(format!("  {name}: a quirk, done like the original"));
             }
             (true, false, _) => {
-                self.apart.push(format!("  {name}: a quirk, done better:\n    {differs}"))
+                self.apart.push(format!("  {name}: a quirk, done better:\n    {differs}"));
             }
             (false, true, _) => self.passed += 1,
             (false, false, Some((_, why, wanted))) if differs == *wanted => {

@@ -6,6 +6,7 @@
 //! a node that fails and says so.
 
 mod branch;
+mod config;
 mod duration;
 mod later;
 mod loose;
@@ -78,7 +79,9 @@ fn compile(chain: &Loose<'_>, input: Input, warnings: &mut Vec<Problem>) -> Opti
         debug: chain.get("debug").and_then(|at| at.truth()).unwrap_or_default(),
     };
     bound(&mut graph, &read, warnings);
-    graph::check(&graph).iter().for_each(|finding| note(finding, &read, &tasks));
+    for finding in graph::check(&graph) {
+        note(&finding, &read, &tasks);
+    }
     Some(Spec {
         description: chain.get("description").and_then(|at| loose::line(&at)),
         limits: Limits { turns: VISITS, ..Limits::default() },

@@ -67,7 +67,7 @@ impl Graph {
             "write at least one node, such as `{name: ask, do: {prompt: {}}, next: [{to: end}]}`";
         let graph = Self {
             input: fields.read("input", Input::read).unwrap_or_default(),
-            nodes: fields.required("nodes", hint, |at| at.list(GraphNode::read))?,
+            nodes: fields.required("nodes", hint, |at| at.list(|at| Some(GraphNode::read(at))))?,
             token_limit: fields.read("token_limit", |at| at.integer(&TOKENS)),
             debug: fields.read("debug", Node::truth).unwrap_or_default(),
         };

@@ -3,6 +3,9 @@
 //! Everything that has to be known about the library is here: which values it is given, and what it
 //! is kept from doing.
 
+mod blocks;
+mod functions;
+
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -34,9 +37,15 @@ impl From<TemplateError> for TemplateProblem {
     }
 }
 
-/// Whether a text is a template.
+/// Whether a text is a template that calls nothing but what there is.
 pub(crate) fn check(text: &str) -> Result<(), TemplateProblem> {
-    parse(text).map(drop)
+    parse(text)?;
+    match functions::unknown(text) {
+        None => Ok(()),
+        Some((name, line)) => {
+            Err(TemplateProblem(format!("{line}: function `{name}` is not defined")))
+        }
+    }
 }
 
 /// Fills a template in. `variables` is what it calls `.`; a name that is not among them is written
@@ -70,7 +79,11 @@ fn parse(text: &str) -> Result<Template, TemplateProblem> {
             format!("it has more than {TEMPLATE_NESTING} `(` inside each other, or `else`");
         return Err(TemplateProblem(message));
     }
-    Ok(Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS).parse(text)?)
+    let template = Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS).parse(text)?;
+    match blocks::problem(text) {
+        None => Ok(template),
+        Some(problem) => Err(TemplateProblem(problem)),
+    }
 }
 
 /// How many parentheses are open at once, texts between actions included.
@@ -152,7 +165,8 @@ mod tests {
             ("{{.nothing}}", "<no value>"),
             ("{{.list}}", "[1 2.5 x <nil> true]"),
             ("{{and .input (not .nothing)}} {{or \"\" .input}} {{gt .n 3}}", "true hello true"),
-            ("{{/* quiet */}}{{$x := 3}}{{$x}}", "3"),
+            ("{{/* quiet {{if}} */}}{{$x := 3}}{{$x}}", "3"),
+            ("{{if \"}}{{end}}\"}}{{- `}}` -}}{{end}}", "}}"),
         ] {
             assert_eq!(rendered(template).as_deref(), Ok(text), "{template}");
         }
@@ -164,8 +178,12 @@ mod tests {
             ("{{.input", "1:"),
             ("{{.a-b}}", "unexpected character"),
             ("{{if .input}}", "unexpected EOF"),
+            ("{{if .input}}{{else}}", "unexpected EOF"),
+            ("a\n{{.input}}{{ end }}b", "2: unexpected {{end}}"),
+            ("{{range .list}}{{with .}}{{end}}", "unexpected EOF"),
+            ("a\n{{if .input}}{{print (upper .input)}}{{end}}", "2: function `upper`"),
         ] {
-            let problem = check(template).unwrap_err().to_string();
+            let problem = check(template).expect_err(template).to_string();
             assert!(problem.contains(part), "{template}: {problem}");
         }
         assert!(rendered("{{index .list 9}}").is_err());

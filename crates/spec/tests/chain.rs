@@ -1,4 +1,5 @@
 //! Chains as documents: what they are compiled to, what is refused, and what is told.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use serde_json::{Value, json};
 use tenure_spec::graph::{Action, Condition, Parse};

@@ -10,24 +10,25 @@
 //! rate/1/attempt#1    its value, and where the run goes
 //! ```
 
+mod ask;
 mod attempt;
 mod chat;
 mod compose;
 mod data;
 mod parse;
+mod record;
 mod transition;
 mod variables;
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-use tenure_sdk::{Context, EntryKind, Failure, Payload, Retry, Stop, limits};
+use tenure_sdk::{Context, Failure, Payload, Stop, limits};
 use tenure_spec::graph::{Graph, GraphNode};
-use tenure_spec::{DataType, Spec, template};
+use tenure_spec::{Spec, template};
 
 use super::Routes;
 use super::budget::Budget;
-use attempt::Outcome;
+use attempt::{Made, Outcome};
 use data::Data;
 use variables::Variables;
 
@@ -75,33 +76,6 @@ pub(super) struct State {
     began: Option<String>,
 }
 
-/// What the journal keeps of an attempt.
-#[derive(Debug, Serialize, Deserialize)]
-struct Attempted {
-    node: String,
-    /// Counted from 1.
-    attempt: u32,
-    input_type: DataType,
-    output_type: DataType,
-    /// What the output is once it is composed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    composed_type: Option<DataType>,
-    /// What the transitions looked at.
-    value: String,
-    /// Why it failed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
-    /// Where the run goes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    next: Option<String>,
-    /// What it was given, as text, if the graph wants that.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    input: Option<String>,
-    /// What it gave, likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    output: Option<String>,
-}
-
 /// An attempt that succeeded.
 struct Ended {
     outcome: Outcome,
@@ -119,14 +93,14 @@ impl Machine<'_> {
         *visits += 1;
         if node.visits.is_some_and(|bound| *visits > bound) {
             let why = format!("was visited {} times, its bound", *visits - 1);
-            return on_failure(node, Failure::permanent("graph_visits", why));
+            return on_failure(node, &Failure::permanent("graph_visits", why));
         }
         let input = state.variables.input(node, &state.last).map_err(|why| fault(node, &why))?;
         let mut failure = None;
         for attempt in 1..=self.retry(node).attempts {
             self.pause(node, attempt, &scope).await?;
             let made = self.attempt(node, &input, &scope, attempt, state).await?;
-            let composed = self.compose(node, &made, state);
+            let composed = composed(node, &made, state);
             match self.record(node, &input, &scope, attempt, made, composed.as_ref()).await? {
                 (Ok(outcome), attempted) => {
                     let composed = composed.transpose().map_err(|why| fault(node, &why))?;
@@ -139,7 +113,7 @@ impl Machine<'_> {
         let failure = failure.unwrap_or_else(|| Failure::permanent("graph_failed", "failed"));
         let attempts = self.retry(node).attempts;
         let message = format!("failed after {attempts} attempts: {}", failure.message);
-        on_failure(node, Failure { message, ..failure })
+        on_failure(node, &Failure { message, ..failure })
     }
 
     fn retry<'s>(&'s self, node: &'s GraphNode) -> &'s tenure_spec::Retry {
@@ -152,64 +126,6 @@ impl Machine<'_> {
         let doubled = 2_u32.saturating_pow(attempt.saturating_sub(2));
         let pause = retry.backoff.0.saturating_mul(doubled).min(retry.max_backoff.0);
         if attempt == 1 || pause.is_zero() { Ok(()) } else { scope.sleep(pause).await }
-    }
-
-    /// What the output comes to, put together with a variable.
-    fn compose(
-        &self,
-        node: &GraphNode,
-        made: &Result<Outcome, attempt::Failed>,
-        state: &State,
-    ) -> Option<Result<Data, Failure>> {
-        let (compose, made) = (node.compose.as_ref()?, made.as_ref().ok()?);
-        Some(compose::apply(compose, made.output.clone(), &state.variables))
-    }
-
-    /// Records how an attempt ended and where the run goes; what was recorded before counts.
-    async fn record(
-        &self,
-        node: &GraphNode,
-        input: &Data,
-        scope: &Context,
-        attempt: u32,
-        made: Result<Outcome, attempt::Failed>,
-        composed: Option<&Result<Data, Failure>>,
-    ) -> Result<(Result<Outcome, Failure>, Attempted), Stop> {
-        let attempted = || {
-            let (output, value, error, next) = match &made {
-                Ok(made) => {
-                    let next = transition::choose(&node.next, &made.value).ok();
-                    (&made.output, &made.value, None, next.map(ToOwned::to_owned))
-                }
-                Err(made) => (&made.output, &made.value, Some(&made.failure.message), None),
-            };
-            Attempted {
-                node: node.name.clone(),
-                attempt,
-                input_type: input.kind,
-                output_type: output.kind,
-                composed_type: composed.and_then(|made| Some(made.as_ref().ok()?.kind)),
-                value: value.clone(),
-                error: error.cloned(),
-                next,
-                input: self.graph.debug.then(|| input.shown()),
-                output: self.graph.debug.then(|| output.shown()),
-            }
-        };
-        let step = scope.step("attempt").kind(EntryKind::Marker).retry(Retry::NONE);
-        let attempted: Attempted = step.run(|_| std::future::ready(Ok(attempted()))).await?;
-        let made = match (made, &attempted.error) {
-            (Ok(_), Some(error)) => Err(Failure::permanent("graph_failed", error.as_str())),
-            (Err(made), None) => {
-                let message = format!(
-                    "node `{}` succeeded before, and now {}",
-                    node.name, made.failure.message
-                );
-                return Err(Stop::Blocked(Failure::permanent("mismatch", message)));
-            }
-            (made, _) => made.map_err(|made| made.failure),
-        };
-        Ok((made, attempted))
     }
 
     /// Makes the output known and finds the way on.
@@ -245,11 +161,17 @@ impl Machine<'_> {
     }
 }
 
+/// What the output of an attempt comes to, put together with a variable.
+fn composed(node: &GraphNode, made: &Made, state: &State) -> Option<Result<Data, Failure>> {
+    let (compose, made) = (node.compose.as_ref()?, made.as_ref().ok()?);
+    Some(compose::apply(compose, made.output.clone(), &state.variables))
+}
+
 /// Where a run goes from a node that failed for good.
-fn on_failure(node: &GraphNode, failure: Failure) -> Result<String, Stop> {
+fn on_failure(node: &GraphNode, failure: &Failure) -> Result<String, Stop> {
     match &node.on_failure {
         Some(to) => Ok(to.clone()),
-        None => Err(fault(node, &failure)),
+        None => Err(fault(node, failure)),
     }
 }
 

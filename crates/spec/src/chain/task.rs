@@ -1,14 +1,13 @@
 //! Tasks: what becomes a node.
 
 use super::loose::{self, Loose};
-use super::{branch, duration, later};
-use crate::bounds::{ATTEMPTS, MAX_NAME, REPLY_TOKENS, TEMPERATURE};
+use super::{branch, config, duration, later};
+use crate::bounds::{ATTEMPTS, MAX_NAME};
 use crate::graph::{
-    Action, Candidates, Chat, Compose, END, Embed, GraphNode, Hook, OpenaiResponse, Parse, Prompt,
-    Strategy, Transition, read_condition,
+    Action, Chat, Compose, END, Embed, GraphNode, Hook, OpenaiResponse, Parse, Prompt, Strategy,
+    Transition, read_condition,
 };
 use crate::limits::Retry;
-use crate::model::Provider;
 use crate::node::Node;
 use crate::problems::Problem;
 use crate::span::Span;
@@ -202,15 +201,15 @@ fn read_handler(fields: &Loose<'_>, warnings: &mut Vec<Problem>) -> Option<Actio
             prompt(Parse::Condition(read_conditions(fields)?), warnings)
         }
         "embedding" | "text_to_embedding" => {
-            Action::Embed(Embed { model: read_candidates(fields, warnings) })
+            Action::Embed(Embed { model: config::read(fields, warnings) })
         }
         "model_execution" | "chat_completion" => Action::Chat(Chat {
             system: read_system(fields, warnings),
-            model: read_candidates(fields, warnings),
+            model: config::read(fields, warnings),
         }),
         "hook" => Action::Hook(read_hook(fields)?),
         "convert_to_openai_chat_response" => Action::OpenaiResponse(OpenaiResponse {
-            model: read_candidates(fields, warnings).names.into_iter().next(),
+            model: config::read(fields, warnings).names.into_iter().next(),
         }),
         "parse_transition" => Action::Command,
         "raise_error" => Action::Fail,
@@ -229,7 +228,7 @@ fn unknown(fields: &Loose<'_>, name: &str) -> Option<Action> {
 }
 
 fn read_prompt(fields: &Loose<'_>, parse: Parse, warnings: &mut Vec<Problem>) -> Prompt {
-    let model = read_candidates(fields, warnings);
+    let model = config::read(fields, warnings);
     Prompt { system: read_system(fields, warnings), model, parse }
 }
 
@@ -244,13 +243,11 @@ fn read_system(fields: &Loose<'_>, warnings: &mut Vec<Problem>) -> String {
 }
 
 fn read_conditions(fields: &Loose<'_>) -> Option<std::collections::BTreeMap<String, bool>> {
-    match fields.get("valid_conditions") {
-        Some(at) => read_condition(&at),
-        None => {
-            let at = fields.at().field("valid_conditions", fields.at().value);
-            at.problem("is missing", "list the replies, such as `{\"yes\": true, \"no\": false}`")
-        }
+    if let Some(at) = fields.get("valid_conditions") {
+        return read_condition(&at);
     }
+    let at = fields.at().field("valid_conditions", fields.at().value);
+    at.problem("is missing", "list the replies, such as `{\"yes\": true, \"no\": false}`")
 }
 
 fn read_hook(fields: &Loose<'_>) -> Option<Hook> {
@@ -264,69 +261,4 @@ fn read_hook(fields: &Loose<'_>) -> Option<Hook> {
     };
     let args = hook.get("args").and_then(|at| at.map(|at| at.text(usize::MAX)));
     Some(Hook { name: name.filled_text(MAX_NAME)?, args: args.unwrap_or_default() })
-}
-
-fn read_candidates(fields: &Loose<'_>, warnings: &mut Vec<Problem>) -> Candidates {
-    let Some(config) = fields.get("execute_config").and_then(|at| Loose::read(&at)) else {
-        return Candidates::default();
-    };
-    let known = ["model", "models", "provider", "providers", "temperature"];
-    let all: Vec<&str> = known.into_iter().chain(later::TUNING).collect();
-    config.ignored(&all, warnings);
-    let tuned = later::TUNING.iter().filter(|name| matters(&config, name));
-    warnings.extend(tuned.map(|name| {
-        later::passed_over(&config.at().field(name, config.at().value), &format!("`{name}`"))
-    }));
-    let names = listed(&config, "model", "models").into_iter();
-    let names = names.filter(|(name, at)| !skips_macro(name, at, warnings)).map(|(name, _)| name);
-    let names = names.collect();
-    Candidates {
-        names,
-        providers: read_providers(&config, warnings),
-        temperature: config.get("temperature").and_then(|at| at.float(&TEMPERATURE)),
-        max_tokens: whole_tokens(&config),
-    }
-}
-
-/// Whether a field of later versions says anything.
-fn matters(config: &Loose<'_>, name: &str) -> bool {
-    let says =
-        |at: Node<'_>| at.value != false && at.value.as_array().is_none_or(|list| !list.is_empty());
-    config.get(name).is_some_and(says) && (name != "max_tokens" || whole_tokens(config).is_none())
-}
-
-fn whole_tokens(config: &Loose<'_>) -> Option<u32> {
-    let tokens = config.get("max_tokens")?.value.as_u64()?;
-    u32::try_from(tokens).ok().filter(|_| REPLY_TOKENS.contains(&tokens))
-}
-
-/// The one value and then the others, without empty ones.
-fn listed<'a>(config: &Loose<'a>, one: &str, more: &str) -> Vec<(String, Node<'a>)> {
-    let text = |at: &Node<'a>| Some((at.text(usize::MAX)?, at.clone()));
-    let first = config.get(one).and_then(|at| text(&at));
-    let more = config.get(more).and_then(|at| at.list(text)).unwrap_or_default();
-    first.into_iter().chain(more).filter(|(name, _)| !name.is_empty()).collect()
-}
-
-fn read_providers(config: &Loose<'_>, warnings: &mut Vec<Problem>) -> Vec<Provider> {
-    let mut providers = Vec::new();
-    for (name, at) in listed(config, "provider", "providers") {
-        let found = Provider::REAL.into_iter().find(|provider| provider.name() == name);
-        if found.is_none() && !skips_macro(&name, &at, warnings) {
-            let message = format!("provider `{}` is not known and ignored", suggest::shown(&name));
-            let known = Provider::REAL.map(Provider::name);
-            warnings.push(at.warning(message, suggest::hint(&name, &known)));
-        }
-        providers.extend(found);
-    }
-    providers
-}
-
-fn skips_macro(text: &str, at: &Node<'_>, warnings: &mut Vec<Problem>) -> bool {
-    let skips = later::has_macro(text);
-    if skips {
-        let macros = format!("the macro `{}`", suggest::shown(text));
-        warnings.push(later::passed_over(at, &macros));
-    }
-    skips
 }

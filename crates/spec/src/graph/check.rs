@@ -148,7 +148,7 @@ impl Findings {
             // A hole: what is wrong with it was told when it was read.
             (0, _) if node.name.is_empty() => {}
             (0, _) => {
-                self.add(Place::Next, "leads nowhere", "write `next: [{to: end}]`, or a node")
+                self.add(Place::Next, "leads nowhere", "write `next: [{to: end}]`, or a node");
             }
             (_, Action::Fail) => {
                 self.add(

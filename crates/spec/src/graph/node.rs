@@ -118,9 +118,8 @@ const FIELDS: [&str; 12] = [
 
 impl GraphNode {
     /// Always a node, if only a hole: the others are checked against its place in the list.
-    pub(super) fn read(at: &Node<'_>) -> Option<Self> {
-        let fields = at.fields(&FIELDS);
-        Some(fields.map(|fields| Self::read_fields(&fields)).unwrap_or_default())
+    pub(super) fn read(at: &Node<'_>) -> Self {
+        at.fields(&FIELDS).map(|fields| Self::read_fields(&fields)).unwrap_or_default()
     }
 
     fn read_fields(fields: &Fields<'_>) -> Self {
@@ -139,7 +138,9 @@ impl GraphNode {
             timeout: fields.read("timeout", Span::read_filled),
             retry: fields.read("retry", Retry::read),
             visits: fields.read("visits", |at| at.small_integer(&VISITS)),
-            next: fields.read("next", |at| at.list(Transition::read)).unwrap_or_default(),
+            next: fields
+                .read("next", |at| at.list(|at| Some(Transition::read(at))))
+                .unwrap_or_default(),
             on_failure: name("on_failure"),
         }
     }

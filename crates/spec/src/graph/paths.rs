@@ -60,7 +60,9 @@ fn successors(graph: &Graph) -> Vec<Vec<usize>> {
 fn reversed(edges: &[Vec<usize>]) -> Vec<Vec<usize>> {
     let mut back = vec![Vec::new(); edges.len()];
     for (from, targets) in edges.iter().enumerate() {
-        targets.iter().for_each(|to| back[*to].push(from));
+        for to in targets {
+            back[*to].push(from);
+        }
     }
     back
 }
@@ -100,7 +102,9 @@ fn behind_loops(after: &[Vec<usize>], gone: &[bool]) -> Vec<bool> {
     let mut kept: Vec<bool> = gone.iter().map(|gone| !gone).collect();
     let mut ways_in = vec![0_usize; after.len()];
     for place in (0..after.len()).filter(|place| kept[*place]) {
-        after[place].iter().for_each(|to| ways_in[*to] += 1);
+        for to in &after[place] {
+            ways_in[*to] += 1;
+        }
     }
     let mut open: Vec<usize> =
         (0..after.len()).filter(|place| kept[*place] && ways_in[*place] == 0).collect();

@@ -56,14 +56,14 @@ impl Transition {
         Self { when: None, to: to.into() }
     }
 
-    pub(super) fn read(at: &Node<'_>) -> Option<Self> {
+    pub(super) fn read(at: &Node<'_>) -> Self {
         let Some(fields) = at.fields(&["when", "to"]) else {
-            return Some(Self::always(END));
+            return Self::always(END);
         };
         let when = fields.read("when", Condition::read);
         let to =
             fields.required("to", "name the next node, or `end`", |at| at.filled_text(MAX_NAME));
-        Some(Self { when, to: to.unwrap_or_else(|| END.into()) })
+        Self { when, to: to.unwrap_or_else(|| END.into()) }
     }
 }
 

@@ -3,13 +3,12 @@
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Step, Stop};
 use tenure_spec::DataType;
-use tenure_spec::graph::{Action, Candidates, GraphNode, Hook, OpenaiResponse, Prompt};
+use tenure_spec::graph::{Action, GraphNode, Hook, OpenaiResponse};
 
 use super::chat::{self, Chat};
-use super::data::{Data, vector};
-use super::{Machine, State, key_part, parse};
+use super::data::Data;
+use super::{Machine, State, key_part};
 use crate::hooks::{HookAnswer, HookArgs, HookCall};
-use crate::model::{Asked, Message, Reply, Request, Wanted};
 
 /// What a node gave.
 #[derive(Debug)]
@@ -28,26 +27,26 @@ pub(super) struct Failed {
 }
 
 impl Failed {
-    fn with(failure: Failure, outcome: Outcome) -> Self {
-        Self { failure, output: outcome.output, value: outcome.value }
+    pub(super) fn with(failure: Failure, outcome: Outcome) -> Box<Self> {
+        Box::new(Self { failure, output: outcome.output, value: outcome.value })
     }
 }
 
-impl From<Failure> for Failed {
+impl From<Failure> for Box<Failed> {
     fn from(failure: Failure) -> Self {
-        Self { failure, output: Data::nothing(), value: String::new() }
+        Failed::with(failure, Outcome { output: Data::nothing(), value: String::new() })
     }
 }
 
 /// An attempt that ended, one way or the other.
-type Made = Result<Outcome, Failed>;
+pub(super) type Made = Result<Outcome, Box<Failed>>;
 
 /// The visit of a node that an attempt belongs to.
-struct Visit<'a> {
-    node: &'a GraphNode,
-    input: &'a Data,
-    scope: &'a Context,
-    attempt: u32,
+pub(super) struct Visit<'a> {
+    pub(super) node: &'a GraphNode,
+    pub(super) input: &'a Data,
+    pub(super) scope: &'a Context,
+    pub(super) attempt: u32,
 }
 
 impl Machine<'_> {
@@ -73,117 +72,6 @@ impl Machine<'_> {
         }
     }
 
-    async fn prompt(
-        &self,
-        visit: &Visit<'_>,
-        prompt: &Prompt,
-        state: &mut State,
-    ) -> Result<Made, Stop> {
-        let text = match visit.input.text() {
-            Ok(text) => text,
-            Err(failure) => return Ok(Err(failure.into())),
-        };
-        let empty = || parse::empty(&prompt.parse);
-        if text.is_empty() {
-            return Ok(Err(Failed::with(no_text(), empty())));
-        }
-        let request = Request {
-            system: prompt.system.clone(),
-            messages: vec![Message::user(text)],
-            tools: Vec::new(),
-        };
-        let reply = self.ask(visit, &prompt.model, &request, state).await?;
-        Ok(reply.map_err(|failure| Failed::with(failure, empty())).and_then(|reply| {
-            parse::apply(&prompt.parse, reply.text.trim())
-                .map_err(|why| Failed::with(Failure::permanent("graph_reply", why), empty()))
-        }))
-    }
-
-    async fn chat(
-        &self,
-        visit: &Visit<'_>,
-        node: &tenure_spec::graph::Chat,
-        state: &mut State,
-    ) -> Result<Made, Stop> {
-        let Some(mut chat) = Chat::of(visit.input) else {
-            return Ok(Err(no_conversation(visit.input).into()));
-        };
-        chat.instruct(&node.system);
-        let count = |text: &str| self.routes.router.tokens(text);
-        if chat.input_tokens == 0 {
-            chat.input_tokens = chat.messages.iter().map(|said| count(&chat::content(said))).sum();
-        }
-        if let Some(limit) = self.graph.token_limit.filter(|limit| chat.input_tokens > *limit) {
-            return Ok(Err(too_long(chat.input_tokens, limit).into()));
-        }
-        let candidates = chat::candidates(&node.model, visit.input);
-        let request = Request { messages: chat.request(), ..Request::default() };
-        let reply = match self.ask(visit, &candidates, &request, state).await? {
-            Ok(reply) => reply,
-            Err(failure) => return Ok(Err(failure.into())),
-        };
-        chat.output_tokens = count(&reply.text);
-        chat.messages.push(chat::said("assistant", &reply.text));
-        Ok(Ok(Outcome { output: chat.data(), value: "executed".into() }))
-    }
-
-    /// Asks a model; the reply is recorded.
-    async fn ask(
-        &self,
-        visit: &Visit<'_>,
-        candidates: &Candidates,
-        request: &Request,
-        state: &mut State,
-    ) -> Result<Result<Reply, Failure>, Stop> {
-        state.budget.admit(visit.scope).await?;
-        let step = visit.step("model", EntryKind::Model);
-        let step = step.input(&(&request.system, &request.messages));
-        let wanted = self.wanted(visit, candidates);
-        let reply = step.run_metered(async |_| {
-            let reply = self.routes.router.reply(&wanted, request).await?;
-            let usage = reply.usage.clone();
-            Ok((reply, usage))
-        });
-        let reply: Result<Reply, Failure> = caught(reply.await)?;
-        if let Ok(reply) = &reply {
-            state.budget.spend(&reply.usage);
-        }
-        Ok(reply.and_then(whole))
-    }
-
-    async fn embed(
-        &self,
-        visit: &Visit<'_>,
-        candidates: &Candidates,
-        state: &mut State,
-    ) -> Result<Made, Stop> {
-        let text = match visit.input.text() {
-            Ok(text) => text,
-            Err(failure) => return Ok(Err(failure.into())),
-        };
-        let outcome = |numbers: &[f64]| Outcome { output: vector(numbers), value: "ok".into() };
-        if text.is_empty() {
-            return Ok(Err(Failed::with(no_text(), outcome(&[]))));
-        }
-        state.budget.admit(visit.scope).await?;
-        let wanted = self.wanted(visit, candidates);
-        let step = visit.step("embed", EntryKind::Model).input(&text);
-        let made = step.run_metered(async |_| self.routes.router.embed(&wanted, &text).await);
-        let made: Result<Vec<f64>, Failure> = caught(made.await)?;
-        Ok(made
-            .map(|numbers| outcome(&numbers))
-            .map_err(|failure| Failed::with(failure, outcome(&[]))))
-    }
-
-    fn wanted<'w>(&'w self, visit: &Visit<'_>, candidates: &'w Candidates) -> Wanted<'w> {
-        let kind = match visit.node.action {
-            Action::Chat(_) => Asked::Chat,
-            Action::Embed(_) => Asked::Vector,
-            _ => Asked::Prompt,
-        };
-        Wanted { kind, candidates, default: self.spec.model.as_ref(), attempt: visit.attempt }
-    }
-
     async fn hook(&self, visit: &Visit<'_>, hook: &Hook, state: &mut State) -> Result<Made, Stop> {
         let call = HookCall {
             starting_time: self.began(state).await?,
@@ -197,7 +85,7 @@ impl Machine<'_> {
         let hooks = &self.routes.hooks;
         let answer = step.run(async |attempt| hooks.call(&call, &attempt.idempotency_key).await);
         let answer: Result<HookAnswer, Failure> = caught(answer.await)?;
-        Ok(answer.and_then(answered).map_err(Failed::from))
+        Ok(answer.and_then(answered).map_err(Box::from))
     }
 
     /// When the run began, as hooks are told it.
@@ -241,7 +129,7 @@ impl Machine<'_> {
 
 impl Visit<'_> {
     /// A step of one try: the graph tries again itself, and records each attempt.
-    fn step(&self, name: &str, kind: EntryKind) -> Step<'static> {
+    pub(super) fn step(&self, name: &str, kind: EntryKind) -> Step<'static> {
         let step = self.scope.step(name).kind(kind).retry(Retry::NONE);
         match self.node.timeout {
             Some(timeout) => step.timeout(timeout.0),
@@ -251,20 +139,12 @@ impl Visit<'_> {
 }
 
 /// A step's failure is the attempt's; everything else ends the execution.
-fn caught<T>(result: Result<T, Stop>) -> Result<Result<T, Failure>, Stop> {
+pub(super) fn caught<T>(result: Result<T, Stop>) -> Result<Result<T, Failure>, Stop> {
     match result {
         Ok(value) => Ok(Ok(value)),
         Err(Stop::Failed(failure)) => Ok(Err(failure)),
         Err(stop) => Err(stop),
     }
-}
-
-fn whole(reply: Reply) -> Result<Reply, Failure> {
-    if reply.cut {
-        let message = "the reply was cut at the model's limit of tokens; raise `max_tokens`";
-        return Err(Failure::permanent("model_reply_cut", message));
-    }
-    Ok(reply)
 }
 
 fn passed(input: &Data, value: &str) -> Outcome {
@@ -304,18 +184,8 @@ fn answered(answer: HookAnswer) -> Result<Outcome, Failure> {
     Ok(Outcome { output, value: answer.transition })
 }
 
-fn no_text() -> Failure {
-    Failure::permanent("graph_input", "its input is an empty text")
-}
-
-fn no_conversation(input: &Data) -> Failure {
+pub(super) fn no_conversation(input: &Data) -> Failure {
     let kind = input.kind.name();
     let message = format!("its input is a `{kind}`; it takes a conversation (`chat_history`)");
     Failure::permanent("graph_input", message)
-}
-
-fn too_long(tokens: u64, limit: u64) -> Failure {
-    let message =
-        format!("the conversation has {tokens} tokens, more than the {limit} of `token_limit`");
-    Failure::permanent("graph_tokens", message)
 }

@@ -78,9 +78,9 @@ fn number_at(text: &str) -> Option<f64> {
 }
 
 fn whole(text: &str) -> Result<i64, String> {
-    let number = number(text)?;
     // 2^53: beyond it a float does not know whether it is whole.
     const EXACT: f64 = 9_007_199_254_740_992.0;
+    let number = number(text)?;
     if number.fract() != 0.0 || number.abs() > EXACT {
         return Err(format!("{number} is not a whole number"));
     }
