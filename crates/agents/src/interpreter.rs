@@ -6,6 +6,7 @@
 mod agent;
 mod answer;
 mod budget;
+mod graph;
 mod input;
 
 use std::io;
@@ -14,7 +15,8 @@ use std::sync::Arc;
 
 use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
 
-use crate::model::{Message, ModelConfig, Models, Reply, Request};
+use crate::hooks::{Hook, Hooks, RemoteHooks};
+use crate::model::{Message, ModelConfig, Models, Reply, Request, Router};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -28,12 +30,14 @@ pub struct Settings {
     pub files: PathBuf,
     /// How models are reached.
     pub models: ModelConfig,
+    /// The hooks that graphs may call.
+    pub hooks: Vec<Hook>,
 }
 
 impl Settings {
     /// This folder, and no keys: enough for scripted models and local servers.
     pub fn new(files: impl AsRef<Path>) -> Self {
-        Self { files: files.as_ref().into(), models: ModelConfig::default() }
+        Self { files: files.as_ref().into(), models: ModelConfig::default(), hooks: Vec::new() }
     }
 }
 
@@ -51,12 +55,23 @@ pub enum SetupError {
     /// No HTTP client can be made, for instance because there are no root certificates.
     #[error("no HTTP client can be made: {0}")]
     Http(String),
+    /// A hook cannot be called.
+    #[error("{0}")]
+    Hook(String),
 }
 
 /// Executes runs of every agent whose specification it understands. Cloning is cheap.
 #[derive(Clone)]
 pub struct Interpreter {
     parts: Arc<Shared>,
+    routes: Routes,
+}
+
+/// Who answers what graphs ask.
+#[derive(Clone)]
+struct Routes {
+    router: Arc<dyn Router>,
+    hooks: Arc<dyn Hooks>,
 }
 
 /// What all runs of a worker share.
@@ -73,13 +88,26 @@ impl Interpreter {
         let files = Files::open(&folder).map_err(|source| SetupError::Files { folder, source })?;
         let models = Models::new(settings.models).map_err(SetupError::Http)?;
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
-        Ok(Self { parts: Arc::new(Shared { files, models, http }) })
+        let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
+        let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
+        Ok(Self { parts: Arc::new(Shared { files, models, http }), routes })
+    }
+
+    /// The same, with these to answer what graphs ask.
+    #[must_use]
+    pub fn routed(self, router: Arc<dyn Router>, hooks: Arc<dyn Hooks>) -> Self {
+        Self { routes: Routes { router, hooks }, ..self }
     }
 
     /// Executes one run: the specification comes with the context, the input with the run. The
-    /// output is JSON: the text of the final answer, or what `output` in the specification asks for.
+    /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
+    /// of a graph, the output of its last node.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
-        let agent = Agent::read(ctx.spec(), &self.parts).map_err(Stop::Failed)?;
+        let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
+        if let Some(graph) = &spec.graph {
+            return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
+        }
+        let agent = Agent::new(spec, &self.parts).map_err(Stop::Failed)?;
         let input = input::text(&input).map_err(Stop::Failed)?;
         let answer = converse(&agent, &ctx, input).await?;
         Ok(Payload::json(serde_json::to_vec(&answer)?))

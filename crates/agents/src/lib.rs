@@ -33,9 +33,12 @@
 //! turn/1/call/1/tool:digest_file
 //! …
 //! ```
+//!
+//! That of a graph reads like its nodes: see [`interpreter`]'s `graph` module.
 #![warn(missing_docs)]
 
 mod check;
+pub mod hooks;
 pub mod interpreter;
 pub mod model;
 mod patience;
@@ -43,8 +46,9 @@ pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
 
+pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
-pub use model::{ModelConfig, Secret};
+pub use model::{DefaultModel, ModelConfig, Secret};
 
 use model::{Model, Reply, Request};
 

@@ -3,6 +3,7 @@
 
 pub mod keys;
 pub mod remote;
+pub mod router;
 pub mod scripted;
 
 mod document;
@@ -19,8 +20,9 @@ use serde_json::Value;
 use tenure_sdk::{Failure, Usage};
 use tenure_spec::Provider;
 
-pub use keys::{ModelConfig, Secret};
+pub use keys::{DefaultModel, ModelConfig, Secret};
 pub use remote::Remote;
+pub use router::{Asked, Router, Wanted};
 pub use scripted::Scripted;
 
 /// A language model. It keeps nothing between two calls: a request has all it needs.
@@ -46,6 +48,11 @@ pub struct Request {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "role", rename_all = "snake_case")]
 pub enum Message {
+    /// What the assistant is told about its task, in the middle of a conversation of others.
+    System {
+        /// Its text.
+        text: String,
+    },
     /// What a person or program says to the assistant.
     User {
         /// Its text.
@@ -78,7 +85,10 @@ impl Message {
     /// The text of the message, whoever said it.
     pub fn text(&self) -> &str {
         match self {
-            Self::User { text } | Self::Assistant { text, .. } | Self::Tool { text, .. } => text,
+            Self::System { text }
+            | Self::User { text }
+            | Self::Assistant { text, .. }
+            | Self::Tool { text, .. } => text,
         }
     }
 }
@@ -140,13 +150,17 @@ struct UsageForm {
 #[derive(Clone)]
 pub struct Models {
     remote: remote::Remotes,
+    /// What is asked where nothing names a model.
+    default: Option<tenure_spec::Model>,
 }
 
 impl Models {
     /// The models that can be reached with these keys; the error says why there can be no HTTP
     /// client. A rustls crypto provider must be installed.
     pub fn new(config: ModelConfig) -> Result<Self, String> {
-        Ok(Self { remote: remote::Remotes::new(config)? })
+        let default = config.default.as_ref();
+        let default = default.map(|model| router::of(model.provider, &model.name));
+        Ok(Self { remote: remote::Remotes::new(config)?, default })
     }
 
     /// The model that a specification asks for.

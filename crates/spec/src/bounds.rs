@@ -48,3 +48,21 @@ pub(crate) const TEMPERATURE: RangeInclusive<f64> = 0.0..=2.0;
 
 /// Longest span: a year; sums of spans then never overflow.
 pub(crate) const MAX_SPAN: Duration = Duration::from_hours(365 * 24);
+
+/// Nodes of a graph: more cannot be looked over, and the document's size ends near here anyway.
+pub(crate) const MAX_NODES: usize = 1_000;
+
+/// Transitions of a node: a choice among more is a table, which belongs into a tool.
+pub(crate) const MAX_TRANSITIONS: usize = 100;
+
+/// Visits of a node in one run: as many as there may be replies of a model.
+pub(crate) const VISITS: RangeInclusive<u64> = TURNS;
+
+/// Parentheses inside each other in a template, and its `else`: its parser recurses at both.
+pub(crate) const TEMPLATE_NESTING: usize = 100;
+
+/// Rounds of all loops of a template together: thousands of lines, not an endless loop.
+pub(crate) const TEMPLATE_ROUNDS: u64 = 1_000_000;
+
+/// Bytes that a template may make: as many as a step may give.
+pub(crate) const TEMPLATE_OUTPUT: usize = limits::PAYLOAD;

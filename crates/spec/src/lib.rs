@@ -25,6 +25,9 @@
 
 mod bounds;
 mod canonical;
+mod chain;
+mod data;
+pub mod graph;
 mod limits;
 mod model;
 mod node;
@@ -36,6 +39,7 @@ mod span;
 mod spec;
 mod suggest;
 mod syntax;
+pub mod template;
 mod tools;
 
 use std::cell::RefCell;
@@ -43,6 +47,8 @@ use std::cell::RefCell;
 use serde_json::Value;
 
 pub use bounds::{MAX_DOCUMENT_BYTES, MAX_NESTING};
+pub use data::DataType;
+pub use graph::{Graph, GraphNode};
 pub use limits::{Limits, Retry};
 pub use model::{Model, Provider};
 pub use problems::{Problem, Problems};
@@ -54,30 +60,49 @@ pub use tools::Tool;
 
 use node::Node;
 
-/// Reads a document, YAML or JSON. A text that cannot be read at all has one problem, with line
-/// and column; else all problems (up to 100) are reported at once.
-pub fn parse(text: &str) -> Result<Spec, Problems> {
+/// A document that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document {
+    /// What it says.
+    pub spec: Spec,
+    /// What its author should know though it is no mistake: parts of another system's document
+    /// that are not taken over.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads a document, YAML or JSON: a specification, or a task chain of contenox. A text that cannot
+/// be read at all has one problem, with line and column; else all problems (up to 100) are reported
+/// at once.
+pub fn read(text: &str) -> Result<Document, Problems> {
     checked(&syntax::read(text)?)
+}
+
+/// [`read`] without the warnings.
+pub fn parse(text: &str) -> Result<Spec, Problems> {
+    read(text).map(|document| document.spec)
 }
 
 /// Reads a document that is a value already, under the same rules as [`parse`].
 #[expect(clippy::needless_pass_by_value, reason = "a document is handed over, not lent")]
 pub fn from_json(value: Value) -> Result<Spec, Problems> {
-    checked(&syntax::recheck(&value)?)
+    checked(&syntax::recheck(&value)?).map(|document| document.spec)
 }
 
-fn checked(value: &Value) -> Result<Spec, Problems> {
+fn checked(value: &Value) -> Result<Document, Problems> {
     if !value.is_object() {
         let hint = "write `field: value` lines, `name` among them";
         return Err(Problems::of_document("document must be an object", hint));
     }
     let problems = RefCell::new(Problems::default());
-    let spec = Spec::read(&Node::root(value, &problems));
-    match (spec, problems.into_inner()) {
+    let mut warnings = Vec::new();
+    let root = Node::root(value, &problems);
+    let spec =
+        if chain::is_chain(value) { chain::read(&root, &mut warnings) } else { Spec::read(&root) };
+    match (spec, problems.take()) {
         (Some(spec), Problems(none)) if none.is_empty() => {
             // The canonical form is what is stored and read again, so it keeps the limit too.
             syntax::check_size(spec.canonical().len())?;
-            Ok(spec)
+            Ok(Document { spec, warnings })
         }
         (_, problems) => Err(problems),
     }

@@ -37,17 +37,9 @@ impl Limits {
         Some(Self {
             turns: turns.unwrap_or(Self::default().turns),
             tokens: fields.read("tokens", |node| node.integer(&TOKENS)),
-            time: fields.read("time", read_time),
+            time: fields.read("time", Span::read_filled),
         })
     }
-}
-
-fn read_time(node: &Node<'_>) -> Option<Span> {
-    let time = Span::read(node)?;
-    if time == Span::default() {
-        return node.problem("no run ends in zero time", "give a longer time, or remove it");
-    }
-    Some(time)
 }
 
 /// How steps that failed are tried again. The pause before the second attempt is `backoff`; it

@@ -62,6 +62,9 @@ impl Provider {
     pub const ALL: [Self; 5] =
         [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama, Self::Scripted];
 
+    /// Those that ask a model.
+    pub const REAL: [Self; 4] = [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama];
+
     /// The provider's name as it stands in documents.
     pub fn name(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 //! noted; readers may therefore fill a hole with any value.
 
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
@@ -41,6 +42,11 @@ impl<'a> Node<'a> {
             self.problems.borrow_mut().0.push(problem);
         }
         None
+    }
+
+    /// What somebody should know about this value, though it is no mistake.
+    pub(crate) fn warning(&self, message: impl Into<String>, hint: impl Into<String>) -> Problem {
+        Problem { path: self.path.clone(), message: message.into(), hint: Some(hint.into()) }
     }
 
     /// Whether there are so many problems that nobody reads more.
@@ -118,6 +124,26 @@ impl<'a> Node<'a> {
             format!("unknown {what} `{}`", suggest::shown(&text)),
             suggest::hint(&text, &names),
         )
+    }
+
+    /// True or false.
+    pub(crate) fn truth(&self) -> Option<bool> {
+        match self.value {
+            Value::Bool(truth) => Some(*truth),
+            _ => self.wrong_type("true or false", "write `true` or `false`"),
+        }
+    }
+
+    /// What `read` makes of each field of an object, whatever it is called.
+    pub(crate) fn map<T>(
+        &self,
+        read: impl Fn(&Node<'a>) -> Option<T>,
+    ) -> Option<BTreeMap<String, T>> {
+        let entry = |(name, value): (&String, &'a Value)| {
+            let place = self.field(&suggest::shown(name), value);
+            Some((name.clone(), read(&place)?))
+        };
+        Some(self.object()?.iter().filter_map(entry).collect())
     }
 
     /// What `read` makes of each element of a list; elements with problems are left out.

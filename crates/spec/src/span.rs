@@ -30,6 +30,15 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
+    /// [`Span::read`] for spans in which something has to happen.
+    pub(crate) fn read_filled(node: &Node<'_>) -> Option<Self> {
+        let time = Self::read(node)?;
+        if time == Self::default() {
+            return node.problem("nothing ends in zero time", "give a longer time, or remove it");
+        }
+        Some(time)
+    }
+
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let Some(text) = node.value.as_str() else {
             return node.problem("must be a span of time", HINT);

@@ -6,9 +6,10 @@ use serde_json::Value;
 
 use crate::bounds::{MAX_LINE, MAX_NAME};
 use crate::canonical;
+use crate::graph::Graph;
 use crate::limits::{Limits, Retry};
 use crate::model::Model;
-use crate::node::Node;
+use crate::node::{Fields, Node};
 use crate::output;
 use crate::tools::{self, Tool};
 
@@ -20,9 +21,16 @@ use crate::tools::{self, Tool};
     title = "Tenure agent",
     description = "The specification of one agent.",
     extend(
-        "if" = {"properties": {"kind": {"const": "external"}}, "required": ["kind"]},
-        "then" = true,
-        "else" = {"required": ["model"]}
+        "if" = {"properties": {"kind": {"enum": ["external", "graph"]}}, "required": ["kind"]},
+        "then" = {
+            "if": {"properties": {"kind": {"const": "graph"}}},
+            "then": {
+                "required": ["graph"],
+                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false}
+            },
+            "else": {"properties": {"graph": false}}
+        },
+        "else" = {"required": ["model"], "properties": {"graph": false}}
     )
 )]
 pub struct Spec {
@@ -41,21 +49,27 @@ pub struct Spec {
     #[serde(default = "default_pool")]
     #[schemars(regex(pattern = NAME))]
     pub pool: String,
-    /// The language model. Must be given unless `kind` is `external`.
+    /// The language model. Must be given if `kind` is `agent`; the nodes of a `graph` that name no
+    /// model of their own ask this one, or else the worker's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Model")]
     pub model: Option<Model>,
-    /// What the model is told about its task before every conversation.
+    /// What the model is told about its task before every conversation. Not of a `graph`.
     #[serde(default)]
     pub instructions: String,
-    /// What the model may use, each tool once, in the order in which the model is shown them.
+    /// What the model may use, each tool once, in the order in which the model is shown them. Not of
+    /// a `graph`.
     #[serde(default)]
     pub tools: Vec<Tool>,
     /// JSON Schema that the final answer must satisfy. Remote references are refused. Without it
-    /// the answer is text.
+    /// the answer is text. Not of a `graph`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub output: Option<Value>,
+    /// The state machine; given if and only if `kind` is `graph`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Graph")]
+    pub graph: Option<Graph>,
     /// Where a run ends at the latest.
     #[serde(default)]
     pub limits: Limits,
@@ -68,28 +82,31 @@ pub struct Spec {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// The stock worker interprets the document.
+    /// The stock worker interprets the document: a model and its tools in a loop.
     #[default]
     Agent,
+    /// The stock worker interprets the document: a state machine, which is its `graph`.
+    Graph,
     /// A worker of the user's own, built with an SDK. Needs no model.
     External,
 }
 
 impl Kind {
-    /// Both kinds.
-    pub const ALL: [Self; 2] = [Self::Agent, Self::External];
+    /// All kinds.
+    pub const ALL: [Self; 3] = [Self::Agent, Self::Graph, Self::External];
 
     /// The kind's name as it stands in documents.
     pub fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
+            Self::Graph => "graph",
             Self::External => "external",
         }
     }
 }
 
 const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
-const FIELDS: [&str; 10] = [
+const FIELDS: [&str; 11] = [
     "name",
     "kind",
     "description",
@@ -98,6 +115,7 @@ const FIELDS: [&str; 10] = [
     "instructions",
     "tools",
     "output",
+    "graph",
     "limits",
     "retry",
 ];
@@ -116,6 +134,23 @@ impl Spec {
         canonical::bytes(self)
     }
 
+    /// A graph with its defaults.
+    pub(crate) fn of_graph(name: String, graph: Graph) -> Self {
+        Self {
+            name,
+            kind: Kind::Graph,
+            description: None,
+            pool: default_pool(),
+            model: None,
+            instructions: String::new(),
+            tools: Vec::new(),
+            output: None,
+            graph: Some(graph),
+            limits: Limits::default(),
+            retry: Retry::default(),
+        }
+    }
+
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
         let kind = fields
@@ -125,12 +160,16 @@ impl Spec {
         let description = fields.read("description", |node| node.text(MAX_LINE));
         let pool = fields.read("pool", read_name).unwrap_or_else(default_pool);
         // A `kind` that could not be read asks for nothing: one slip is one problem.
-        let optional = kind == Some(Kind::External) || (kind.is_none() && fields.has("kind"));
-        let model = if optional {
+        let unread = kind.is_none() && fields.has("kind");
+        let model = if unread || kind.is_some_and(|kind| kind != Kind::Agent) {
             fields.read("model", Model::read)
         } else {
             fields.required("model", "say which model to ask, or set `kind: external`", Model::read)
         };
+        let graph = read_graph(&fields, kind, unread);
+        if kind == Some(Kind::Graph) {
+            refuse_conversation(&fields);
+        }
         Some(Self {
             name: name.unwrap_or_default(),
             kind: kind.unwrap_or_default(),
@@ -140,9 +179,37 @@ impl Spec {
             instructions: fields.read("instructions", |n| n.text(usize::MAX)).unwrap_or_default(),
             tools: fields.read("tools", tools::read).unwrap_or_default(),
             output: fields.read("output", output::read),
+            graph,
             limits: fields.read("limits", Limits::read).unwrap_or_default(),
             retry: fields.read("retry", Retry::read).unwrap_or_default(),
         })
+    }
+}
+
+fn read_graph(fields: &Fields<'_>, kind: Option<Kind>, unread: bool) -> Option<Graph> {
+    if kind == Some(Kind::Graph) {
+        return fields.required(
+            "graph",
+            "write the nodes, such as `graph: {nodes: […]}`",
+            Graph::read,
+        );
+    }
+    fields.read("graph", |node| {
+        if unread {
+            return Graph::read(node);
+        }
+        node.problem("only a graph has nodes", "remove it, or set `kind: graph`")
+    })
+}
+
+/// What nothing in a graph would look at must not stand there as if it counted.
+fn refuse_conversation(fields: &Fields<'_>) {
+    let nothing = |value: &Value| value == "" || value.as_array().is_some_and(Vec::is_empty);
+    for name in ["instructions", "tools", "output"] {
+        fields.read(name, |node| {
+            let hint = "remove it; a node says what its model is told";
+            if nothing(node.value) { None } else { node.problem::<()>("is not of a graph", hint) }
+        });
     }
 }
 

@@ -220,7 +220,7 @@ fn the_second_pause_is_not_shorter_than_the_first() {
     insta::assert_snapshot!(
         problems("name: a\nkind: external\nretry: {backoff: 2m, max_backoff: 60s}\nlimits: {time: 0s}"),
         @r#"
-    limits.time: no run ends in zero time (give a longer time, or remove it)
+    limits.time: nothing ends in zero time (give a longer time, or remove it)
     retry.max_backoff: is shorter than the first pause of 2m (give at least 2m, or a shorter `backoff`)
     "#);
     let spec = parse("name: a\nkind: external\nretry: {backoff: 2m}").unwrap();

@@ -1,10 +1,11 @@
 //! What a worker is told by its command line and its environment. Nothing else reads either.
 
-use std::env;
 use std::path::PathBuf;
+use std::{env, fs};
 
+use anyhow::Context as _;
 use clap::Parser;
-use tenure_agents::{ModelConfig, Secret};
+use tenure_agents::{DefaultModel, Hook, ModelConfig, Secret};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -47,6 +48,13 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub model_hosts: Vec<String>,
+    /// Model that graphs ask where they name none, as PROVIDER/NAME.
+    #[arg(long = "model", value_name = "PROVIDER/NAME", env = "TENURE_MODEL", value_parser = default_model)]
+    pub model: Option<DefaultModel>,
+    /// File with the hooks that graphs may call: a JSON list of `{name, endpointUrl, method,
+    /// timeoutMs}`.
+    #[arg(long = "hooks", value_name = "FILE", env = "TENURE_HOOKS")]
+    pub hooks: Option<PathBuf>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
@@ -74,7 +82,16 @@ impl Config {
     #[must_use]
     pub fn with_keys(self) -> Self {
         let models = models(self.model_hosts.clone(), |name| env::var(name).ok());
+        let models = ModelConfig { default: self.model.clone(), ..models };
         Self { models, ..self }
+    }
+
+    /// The hooks of the file.
+    pub(crate) fn hooks(&self) -> anyhow::Result<Vec<Hook>> {
+        let Some(path) = &self.hooks else { return Ok(Vec::new()) };
+        let text = fs::read(path).with_context(|| format!("--hooks {}", path.display()))?;
+        let hooks = Hook::list(&text);
+        hooks.map_err(|why| anyhow::anyhow!("the hooks of {}: {why}", path.display()))
     }
 }
 
@@ -88,7 +105,12 @@ fn models(key_hosts: Vec<String>, variable: impl Fn(&str) -> Option<String>) -> 
         gemini_key: key("GEMINI_API_KEY"),
         ollama_host: given("OLLAMA_HOST"),
         key_hosts,
+        default: None,
     }
+}
+
+fn default_model(text: &str) -> Result<DefaultModel, String> {
+    text.parse()
 }
 
 fn capacity(text: &str) -> Result<usize, String> {

@@ -21,7 +21,11 @@ use announce::Announcer;
 /// recorded, and the runs are given back. A rustls crypto provider must be installed.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
-    let interpreter = Interpreter::new(Settings { files, models: config.models.clone() })?;
+    let interpreter = Interpreter::new(Settings {
+        files,
+        models: config.models.clone(),
+        hooks: config.hooks()?,
+    })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;
     let client = Client::connect(&config.url, first.clone())
         .with_context(|| format!("the control plane at `{}`", config.url))?;

@@ -23,10 +23,8 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// Reads the canonical specification of a version.
-    pub(super) fn read(spec: &[u8], shared: &Shared) -> Result<Self, Failure> {
-        let text = str::from_utf8(spec).unwrap_or_default();
-        let spec = tenure_spec::parse(text).map_err(|problems| unreadable(&problems))?;
+    /// An agent of this specification.
+    pub(super) fn new(spec: Spec, shared: &Shared) -> Result<Self, Failure> {
         let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
             return Err(external(&spec));
         };
@@ -48,6 +46,12 @@ impl Agent {
             retry,
         })
     }
+}
+
+/// Reads the canonical specification of a version.
+pub(super) fn read(spec: &[u8]) -> Result<Spec, Failure> {
+    let text = str::from_utf8(spec).unwrap_or_default();
+    tenure_spec::parse(text).map_err(|problems| unreadable(&problems))
 }
 
 /// The form of the answer is told in words: not every provider takes a schema, and those that do

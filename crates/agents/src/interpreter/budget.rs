@@ -32,14 +32,20 @@ impl Budget {
 
     /// The scope of the next turn, if there may be one.
     pub(super) async fn next_turn(&mut self, ctx: &Context) -> Result<Context, Stop> {
-        self.check_turns().and_then(|()| self.check_tokens()).map_err(Stop::Failed)?;
         let turn = ctx.scope(&format!("turn/{}", self.turns))?;
+        self.admit(&turn).await?;
+        Ok(turn)
+    }
+
+    /// Counts one more question to a model, if there may be one. The time is looked at in `place`.
+    pub(super) async fn admit(&mut self, place: &Context) -> Result<(), Stop> {
+        self.check_turns().and_then(|()| self.check_tokens()).map_err(Stop::Failed)?;
         self.turns += 1;
         // The first turn begins with the run.
         if self.turns > 1 {
-            self.check_time(&turn).await?;
+            self.check_time(place).await?;
         }
-        Ok(turn)
+        Ok(())
     }
 
     fn check_turns(&self) -> Result<(), Failure> {

@@ -1,6 +1,9 @@
 //! The keys of the providers, and where they may go.
 
 use std::fmt;
+use std::str::FromStr;
+
+use tenure_spec::Provider;
 
 /// A value that is shown to nobody: in no message, log, error or journal (NO-SECRET).
 #[derive(Clone, PartialEq, Eq)]
@@ -44,4 +47,31 @@ pub struct ModelConfig {
     /// Hosts beside the providers' own that a key may be sent to. A specification chooses its
     /// `base_url`; without this list its author could have the worker's keys sent anywhere.
     pub key_hosts: Vec<String>,
+    /// The model that answers where neither a node nor its graph names one.
+    pub default: Option<DefaultModel>,
+}
+
+/// A model and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DefaultModel {
+    /// Whose API is spoken.
+    pub provider: Provider,
+    /// Its name there.
+    pub name: String,
+}
+
+impl FromStr for DefaultModel {
+    type Err = String;
+
+    /// `PROVIDER/NAME`, such as `ollama/qwen3:4b`.
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = || Provider::REAL.map(Provider::name).join(", ");
+        let wrong = || format!("write PROVIDER/NAME, the provider being one of: {}", known());
+        let (provider, name) = text.split_once('/').ok_or_else(wrong)?;
+        let provider = Provider::REAL.into_iter().find(|known| known.name() == provider);
+        match (provider, name) {
+            (None, _) | (_, "") => Err(wrong()),
+            (Some(provider), name) => Ok(Self { provider, name: name.into() }),
+        }
+    }
 }

@@ -8,7 +8,7 @@ use genai::adapter::AdapterKind;
 use genai::chat::{ChatOptions, ReasoningEffort};
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, ModelIden, ServiceTarget};
-use tenure_sdk::Failure;
+use tenure_sdk::{Failure, Usage};
 use tenure_spec::Provider;
 use tokio::sync::Semaphore;
 use tracing::Dispatch;
@@ -87,6 +87,22 @@ impl Model for Remote {
             Ok(response) => Ok(translate::reply(&self.name, response)),
             Err(error) => Err(failure::of(&self.name, &error, self.key.as_ref())),
         }
+    }
+}
+
+impl Remote {
+    /// The vector of a text.
+    pub(super) async fn embed(&self, text: &str) -> Result<(Vec<f64>, Usage), Failure> {
+        let _permit = self.calls.acquire().await.map_err(|_| closed())?;
+        let made = self.client.embed(self.target.clone(), text, None);
+        let made = made.with_subscriber(Dispatch::none()).await;
+        let made = made.map_err(|error| failure::of(&self.name, &error, self.key.as_ref()))?;
+        let usage = translate::usage(&self.name, &made.usage);
+        let Some(first) = made.embeddings.into_iter().next() else {
+            let message = format!("model `{}` answered no vector", self.name);
+            return Err(Failure::retryable("model_reply_invalid", message));
+        };
+        Ok((first.vector.into_iter().map(f64::from).collect(), usage))
     }
 }
 

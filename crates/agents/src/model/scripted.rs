@@ -144,7 +144,7 @@ fn start(text: &str) -> String {
 fn words(message: &Message) -> usize {
     let calls = match message {
         Message::Assistant { calls, .. } => calls.iter().map(call_words).sum(),
-        Message::User { .. } | Message::Tool { .. } => 0,
+        Message::System { .. } | Message::User { .. } | Message::Tool { .. } => 0,
     };
     count(message.text()) + calls
 }

@@ -25,6 +25,7 @@ fn messages(messages: &[Message]) -> Vec<ChatMessage> {
 
 fn group(messages: &[Message]) -> Option<ChatMessage> {
     match messages.first()? {
+        Message::System { text } => Some(ChatMessage::system(text.as_str())),
         Message::User { text } => Some(ChatMessage::user(text.as_str())),
         Message::Assistant { text, calls } => Some(assistant(text, calls)),
         Message::Tool { .. } => {
@@ -46,7 +47,7 @@ fn result(message: &Message) -> Option<ToolResponse> {
         Message::Tool { call, name, text } => {
             Some(ToolResponse::new(call.as_str(), text.as_str()).with_fn_name(name.as_str()))
         }
-        Message::User { .. } | Message::Assistant { .. } => None,
+        Message::System { .. } | Message::User { .. } | Message::Assistant { .. } => None,
     }
 }
 
@@ -82,7 +83,7 @@ fn our_call(call: &genai::chat::ToolCall) -> ToolCall {
     }
 }
 
-fn usage(model: &str, usage: &genai::chat::Usage) -> Usage {
+pub(super) fn usage(model: &str, usage: &genai::chat::Usage) -> Usage {
     let count = |tokens: Option<i32>| tokens.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
     let prompt = usage.prompt_tokens_details.as_ref();
     let completion = usage.completion_tokens_details.as_ref();

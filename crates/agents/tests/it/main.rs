@@ -8,6 +8,8 @@ mod example;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
+mod graph;
+#[cfg(test)]
 mod http_request;
 #[cfg(test)]
 mod interpreter;

@@ -19,6 +19,7 @@ fn open(provider: Provider, base_url: &str, key_hosts: &[&str]) -> Arc<dyn Model
         gemini_key: Some(Secret::new(KEY)),
         ollama_host: None,
         key_hosts: key_hosts.iter().map(ToString::to_string).collect(),
+        default: None,
     };
     let model = tenure_spec::Model {
         provider,

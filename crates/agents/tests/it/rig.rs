@@ -1,12 +1,11 @@
 //! The interpreter behind a worker of the SDK, against a control plane in this process.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tenure_agents::{Interpreter, ModelConfig, Settings};
+use tenure_agents::{Hook, Interpreter, ModelConfig, Settings};
 use tenure_sdk::{Client, Observer, Worker, v1};
 use tenure_testkit::app::{App, client};
 use tokio::runtime::Runtime;
@@ -20,6 +19,8 @@ const ROUND: Duration = Duration::from_secs(2);
 /// A control plane and a folder of documents.
 pub(crate) struct Rig {
     pub(crate) app: App,
+    /// The hooks that workers know.
+    pub(crate) hooks: Vec<Hook>,
     files: TempDir,
 }
 
@@ -40,7 +41,7 @@ impl Rig {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        Self { app: App::start().await, files: folder }
+        Self { app: App::start().await, hooks: Vec::new(), files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -53,19 +54,23 @@ impl Rig {
 
     /// A worker on the test's own runtime, with which it ends.
     pub(crate) fn work(&self, models: ModelConfig, observer: Arc<dyn Observer>) {
-        let worker = worker(self.app.client.clone(), self.files.path(), models, observer);
+        let worker = worker(self.app.client.clone(), self.settings(models), observer);
         tokio::spawn(worker.run(CancellationToken::new()));
     }
 
     /// A worker that can be killed.
     pub(crate) fn process(&self, models: ModelConfig, observer: Arc<dyn Observer>) -> Process {
         let runtime = Runtime::new().unwrap();
-        let (url, files) = (self.app.url.clone(), self.files.path().to_owned());
+        let (url, settings) = (self.app.url.clone(), self.settings(models));
         runtime.spawn(async move {
-            let worker = worker(client(&url), &files, models, observer);
+            let worker = worker(client(&url), settings, observer);
             worker.run(CancellationToken::new()).await
         });
         Process(Some(runtime))
+    }
+
+    fn settings(&self, models: ModelConfig) -> Settings {
+        Settings { files: self.files.path().into(), models, hooks: self.hooks.clone() }
     }
 
     /// Publishes, runs without keys and waits for the end.
@@ -105,14 +110,8 @@ impl Rig {
     }
 }
 
-fn worker(
-    client: Client,
-    files: &Path,
-    models: ModelConfig,
-    observer: Arc<dyn Observer>,
-) -> Worker {
+fn worker(client: Client, settings: Settings, observer: Arc<dyn Observer>) -> Worker {
     rustls::crypto::ring::default_provider().install_default().ok();
-    let settings = Settings { files: files.into(), models };
     let interpreter = Interpreter::new(settings).unwrap();
     Worker::new(client).pool("default".parse().unwrap()).observer(observer).interpreter(
         move |ctx, input| {

@@ -19,20 +19,20 @@ const STEPS: usize = 12;
 
 /// Counts executions, and holds its worker before one of them.
 #[derive(Default)]
-struct Counter {
+pub(crate) struct Counter {
     executed: Mutex<Vec<String>>,
     begun: AtomicUsize,
     /// How many steps may begin; the others wait for ever.
     hold_after: Option<usize>,
-    held: Notify,
+    pub(crate) held: Notify,
 }
 
 impl Counter {
-    fn holding(hold_after: usize) -> Arc<Self> {
+    pub(crate) fn holding(hold_after: usize) -> Arc<Self> {
         Arc::new(Self { hold_after: Some(hold_after), ..Self::default() })
     }
 
-    fn executed(&self) -> Vec<String> {
+    pub(crate) fn executed(&self) -> Vec<String> {
         let mut keys = self.executed.lock().unwrap().clone();
         keys.sort();
         keys
@@ -79,7 +79,7 @@ async fn after_a_crash_at_any_step_no_recorded_step_is_executed_again() {
 }
 
 /// The sorted keys that the first worker has recorded, and those of the others.
-fn by_owner(journal: Vec<v1::Entry>) -> (Vec<String>, Vec<String>) {
+pub(crate) fn by_owner(journal: Vec<v1::Entry>) -> (Vec<String>, Vec<String>) {
     let (first, others): (Vec<_>, Vec<_>) = journal.into_iter().partition(|entry| entry.epoch == 1);
     let keys = |entries: Vec<v1::Entry>| {
         let keys = entries.into_iter().filter_map(|entry| entry.record).map(|record| record.key);

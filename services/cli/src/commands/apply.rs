@@ -10,7 +10,7 @@ use crate::cli::Apply;
 use crate::input;
 use crate::problem::Problem;
 use crate::session::{Session, answer};
-use crate::ui::text;
+use crate::ui::{note, text};
 
 /// Publishes all files, or none if one of them has a problem that can be seen from here.
 pub(crate) async fn apply(session: &Session, command: Apply) -> Result<(), Problem> {
@@ -34,8 +34,11 @@ fn checked(command: &Apply) -> Result<Vec<String>, Problem> {
     let mut reports = Vec::new();
     for path in &command.files {
         let document = read(path)?;
-        match tenure_spec::parse(&document) {
-            Ok(_) => documents.push(document),
+        match tenure_spec::read(&document) {
+            Ok(read) => {
+                read.warnings.iter().for_each(|it| note(warning(path, it)));
+                documents.push(document);
+            }
             Err(problems) => reports.push(report(path, &problems)),
         }
     }
@@ -51,6 +54,11 @@ fn read(path: &Path) -> Result<String, Problem> {
         Problem::new(format!("{}: not UTF-8 text", path.display()))
             .hint("a specification is YAML or JSON in UTF-8")
     })
+}
+
+/// What the author of a document should know though nothing is wrong.
+fn warning(path: &Path, warning: &tenure_spec::Problem) -> String {
+    text::line(&format!("warning: {}: {warning}", path.display())).into_owned()
 }
 
 /// Everything that is wrong with one document.
@@ -121,6 +129,18 @@ mod tests {
         hint: nothing was published; 'tenure schema' prints what is allowed, for your editor
         ");
         assert_eq!(apply(&[good]).unwrap(), [good]);
+    }
+
+    #[test]
+    fn a_chain_is_a_document_and_its_warnings_are_told() {
+        let chain = r#"{"id": "c", "tasks": [{"id": "a", "handler": "noop", "colour": "red",
+            "transition": {"branches": [{"operator": "default", "goto": "end"}]}}]}"#;
+        assert_eq!(apply(&[chain]).unwrap(), [chain]);
+        let read = tenure_spec::read(chain).unwrap();
+        let told = warning(Path::new("c.json"), &read.warnings[0]);
+        assert!(told.starts_with("warning: c.json: tasks[0].colour: is not known"), "{told}");
+        let wrong = chain.replace("noop", "nop");
+        assert!(apply(&[&wrong]).unwrap_err().contains("did you mean `noop`?"));
     }
 
     #[test]
