@@ -1,4 +1,5 @@
 //! A run that goes on after a wait, over a journal of several pages.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +38,7 @@ async fn a_long_journal_is_read_whole_and_nothing_of_it_is_executed_again() {
 /// Half of it is read again, page by page, while the code asks for it.
 #[tokio::test]
 async fn what_is_too_much_to_keep_is_read_again() {
-    let bytes = 64 << 10;
+    let bytes = 32 << 10;
     goes_on(2 * limits::JOURNAL_KEPT / bytes, bytes).await;
 }
 

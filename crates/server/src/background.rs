@@ -21,9 +21,11 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
     );
 }
 
-/// How many times as long as a sweep took it rests at least: beside a transaction that somebody left
-/// open it reads every row that was dead since, and must not take the processor for that.
+/// How many times as long as a sweep took it rests, if it found nothing: beside a transaction that
+/// somebody left open it reads every row that was dead since, and must not take the processor for that.
 const REST: u32 = 20;
+/// How long it rests at most: a lease that has expired is not to be found much later than that.
+const LONGEST_REST: Duration = Duration::from_secs(5);
 
 /// Does something at every tick.
 async fn tick(
@@ -36,7 +38,7 @@ async fn tick(
     loop {
         tokio::select! {
             () = shutdown.cancelled() => return,
-            () = tokio::time::sleep(service.tick().max(took * REST)) => {}
+            () = tokio::time::sleep(service.tick().max((took * REST).min(LONGEST_REST))) => {}
         }
         let began = Instant::now();
         let done = work(service).await;

@@ -356,9 +356,8 @@ async fn claim_for(line: Arc<Line>) {
         }
         service.note_polls(&line, &mut noted).await;
         if !line.is_empty(service.dispatch().tick) {
-            // Nobody is seated until it is seen again that nothing is ready. Forget, then look: what
-            // becomes ready in between is not missed.
-            line.see_empty(false);
+            // Forget, then look: what becomes ready in between is not missed. Meanwhile what was seen
+            // before still counts: if a look takes long, new runs must not pile up behind it.
             line.ready.look();
             turn += 1;
             let claimed = service.claim(&line, turn).await;

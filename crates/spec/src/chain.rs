@@ -44,7 +44,7 @@ pub(crate) fn read(at: &Node<'_>, warnings: &mut Vec<Problem>) -> Option<Spec> {
         return compile(&request, Input::default(), warnings);
     };
     let input = Input {
-        kind: request.get("inputType").and_then(|at| read_type(&at)).unwrap_or_default(),
+        kind: request.get("inputType").and_then(|at| read_type(&at)),
         default: request.get("input").map(|at| at.value.clone()),
     };
     compile(&Loose::read(&chain)?, input, warnings)

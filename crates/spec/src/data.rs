@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DataType {
-    /// Whatever it looks like.
+    /// Anything, taken as it is: it has no text.
     #[default]
     Any,
     /// A text.

@@ -51,9 +51,10 @@ pub struct Graph {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Input {
-    /// What it is; `any` goes by what it looks like.
-    #[serde(rename = "type")]
-    pub kind: DataType,
+    /// What it is. Without it, it is what it looks like.
+    #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "DataType")]
+    pub kind: Option<DataType>,
     /// What a run without input is given.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Value")]
@@ -82,7 +83,7 @@ impl Input {
     fn read(at: &Node<'_>) -> Option<Self> {
         let fields = at.fields(&["type", "default"])?;
         let kinds = DataType::ALL.map(|kind| (kind.name(), kind));
-        let kind = fields.read("type", |at| at.choice("type", &kinds)).unwrap_or_default();
+        let kind = fields.read("type", |at| at.choice("type", &kinds));
         Some(Self { kind, default: fields.read("default", |at| Some(at.value.clone())) })
     }
 }

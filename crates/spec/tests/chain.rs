@@ -59,7 +59,7 @@ fn a_request_becomes_a_graph() {
     let Document { spec, warnings } = read(REQUEST).unwrap();
     let graph = spec.graph.as_ref().unwrap();
     assert_eq!((spec.name.as_str(), graph.debug), ("rivers-of-it", true));
-    assert_eq!((graph.input.kind, graph.token_limit), (DataType::String, Some(100)));
+    assert_eq!((graph.input.kind, graph.token_limit), (Some(DataType::String), Some(100)));
     assert_eq!(graph.input.default, Some(json!("Which rivers?")));
     let ask = &graph.nodes[0];
     let Action::Prompt(prompt) = &ask.action else { panic!("{ask:?}") };

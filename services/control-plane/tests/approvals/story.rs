@@ -55,6 +55,7 @@ async fn tell(database_url: String, killed: Killed, directory: &Path) -> anyhow:
         database_url,
         redis_url: None,
         lease_ttl: LEASE_TTL,
+        tenants: "default",
     };
     let told = timeout(PATIENCE, story(&settings, killed)).await;
     told.context("the story does not come to its end")?

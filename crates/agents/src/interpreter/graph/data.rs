@@ -36,8 +36,8 @@ impl Data {
             _ => read(payload).map_err(unusable)?,
         };
         match wanted.kind {
-            DataType::Any => Ok(Self::guess(value)),
-            kind => Self::convert(kind, value).map_err(unusable),
+            None => Ok(Self::guess(value)),
+            Some(kind) => Self::convert(kind, value).map_err(unusable),
         }
     }
 
