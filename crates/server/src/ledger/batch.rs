@@ -130,6 +130,7 @@ async fn attempt(lane: &Lane, commands: &[&Command]) -> Result<Attempt, StoreErr
     let taken = reserve_keys(&mut *tx, commands, &callers).await?;
     let turns = take_turns(&mut *tx, commands, &taken, &callers).await?;
     let mut page = Page::lock(&mut *tx, commands, &taken).await?;
+    lane.memory.decided(page.now);
     page.callers = callers;
     page.turns = turns;
     page.known = known_sources(&mut *tx, commands).await?;

@@ -25,7 +25,7 @@ impl Lane {
             let _ = self.store.now().await;
             return jobs;
         };
-        let mut page = Page::at(self, now);
+        let mut page = Page::at(self, self.memory.since_decided(now));
         let (mut done, mut left) = (Vec::new(), Vec::new());
         for job in jobs {
             match page.decide(&job.command) {

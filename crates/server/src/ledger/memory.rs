@@ -2,9 +2,11 @@
 
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use bytes::Bytes;
-use tenure_core::{Run, RunId, RunState, TenantId};
+use tenure_core::{Run, RunId, RunState, TenantId, Timestamp};
+use tenure_store::HeardNow;
 
 use crate::cache::Cache;
 
@@ -13,7 +15,12 @@ pub(super) type Place = (TenantId, RunId);
 
 /// What is remembered is never trusted: what is decided on it is saved only if the run still has the
 /// revision that is remembered.
-pub(crate) struct Memory(Vec<Cache<Place, Arc<Run>>>);
+pub(crate) struct Memory {
+    runs: Vec<Cache<Place, Arc<Run>>>,
+    /// The latest time, in microseconds since 1970, that something was decided at: what comes later is
+    /// not to be ready before what came first.
+    decided: AtomicI64,
+}
 
 /// Parts with a lock each, and runs in each: a replica leases no more at a time without noticing.
 const SHARDS: usize = 16;
@@ -23,7 +30,8 @@ const OUTPUT: usize = 4 << 10;
 
 impl Default for Memory {
     fn default() -> Self {
-        Self((0..SHARDS).map(|_| Cache::of(RUNS)).collect())
+        let runs = (0..SHARDS).map(|_| Cache::of(RUNS)).collect();
+        Self { runs, decided: AtomicI64::new(i64::MIN) }
     }
 }
 
@@ -57,8 +65,21 @@ impl Memory {
         self.shard(place).remove(&place);
     }
 
+    /// Something was decided at this time.
+    pub(super) fn decided(&self, at: Timestamp) {
+        self.decided.fetch_max(at.micros(), Ordering::Relaxed);
+    }
+
+    /// The moments that the database's clock is between, now that it has shown what was decided at.
+    pub(super) fn since_decided(&self, heard: HeardNow) -> HeardNow {
+        let decided = Timestamp::from_micros(self.decided.load(Ordering::Relaxed));
+        let earliest = heard.earliest.max(decided).min(heard.latest);
+        self.decided(earliest);
+        HeardNow { earliest, ..heard }
+    }
+
     fn shard(&self, place: Place) -> &Cache<Place, Arc<Run>> {
-        &self.0[part_of(place.1, self.0.len())]
+        &self.runs[part_of(place.1, self.runs.len())]
     }
 }
 
