@@ -32,12 +32,20 @@ pub struct Settings {
     pub models: ModelConfig,
     /// The hooks that graphs may call.
     pub hooks: Vec<Hook>,
+    /// The programs that tools may start, by the name or path that a specification gives; none
+    /// unless listed.
+    pub programs: Vec<String>,
 }
 
 impl Settings {
     /// This folder, and no keys: enough for scripted models and local servers.
     pub fn new(files: impl AsRef<Path>) -> Self {
-        Self { files: files.as_ref().into(), models: ModelConfig::default(), hooks: Vec::new() }
+        Self {
+            files: files.as_ref().into(),
+            models: ModelConfig::default(),
+            hooks: Vec::new(),
+            programs: Vec::new(),
+        }
     }
 }
 
@@ -79,6 +87,7 @@ struct Shared {
     files: Files,
     models: Models,
     http: reqwest::Client,
+    programs: Arc<[String]>,
 }
 
 impl Interpreter {
@@ -90,7 +99,8 @@ impl Interpreter {
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-        Ok(Self { parts: Arc::new(Shared { files, models, http }), routes })
+        let programs = settings.programs.into();
+        Ok(Self { parts: Arc::new(Shared { files, models, http, programs }), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -107,7 +117,7 @@ impl Interpreter {
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
-        let agent = Agent::new(spec, &self.parts).map_err(Stop::Failed)?;
+        let agent = Agent::open(spec, &self.parts)?;
         let input = input::text(&input).map_err(Stop::Failed)?;
         let answer = converse(&agent, &ctx, input).await?;
         Ok(Payload::json(serde_json::to_vec(&answer)?))

@@ -3,8 +3,10 @@
 //! A tool that fails does not fail the run: its failure is recorded and told to the model as a
 //! result of the form `{"error": "…"}`, and the model decides what to do about it. To add a tool:
 //! a file below with a type that implements [`Tool`], a variant in the specification, and a line
-//! in [`Toolbox::new`].
+//! in [`open`]. A source of several tools says in a step of its own which it has, so that a run
+//! keeps them whatever becomes of the source.
 
+pub mod agent;
 pub mod digest_file;
 pub mod files;
 pub mod http_request;
@@ -18,6 +20,7 @@ use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
+use tenure_spec::Effect;
 
 use crate::model::{Definition, Message, Model, ToolCall};
 
@@ -28,6 +31,12 @@ pub use files::Files;
 pub trait Tool: Send + Sync {
     /// What the model is told about it.
     fn definition(&self) -> Definition;
+
+    /// What a call does to the world. A tool that must not happen twice makes its step
+    /// [`once`](tenure_sdk::Step::once).
+    fn effect(&self) -> Effect {
+        Effect::Idempotent
+    }
 
     /// Does it. `ctx` is a scope of the call's own, `arguments` satisfy the definition's schema.
     /// Effects belong into steps of `ctx`, the first being called [`step_name`]. A
@@ -61,6 +70,8 @@ pub struct Parts {
     pub model: Arc<dyn Model>,
     /// How often a step may try.
     pub retry: Retry,
+    /// The programs that tools may start on this worker; none unless its operator lists them.
+    pub programs: Arc<[String]>,
 }
 
 /// The tools of one agent.
@@ -76,9 +87,22 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn new(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Failure> {
-        let tools = tools.iter().map(|tool| make(tool, parts)).map(Checked::new);
-        Ok(Self { tools: tools.collect::<Result<_, _>>()? })
+    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Stop> {
+        let mut opened: Vec<Checked> = Vec::new();
+        for tool in tools {
+            for tool in open(tool, parts) {
+                let tool = Checked::new(tool).map_err(Stop::Failed)?;
+                let name = &tool.definition.name;
+                if opened.iter().any(|other| other.definition.name == *name) {
+                    return Err(Stop::failed(
+                        "tool_twice",
+                        format!("two tools are called `{name}`"),
+                    ));
+                }
+                opened.push(tool);
+            }
+        }
+        Ok(Self { tools: opened })
     }
 
     /// What the model is told about each tool, in the specification's order.
@@ -148,10 +172,11 @@ async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Re
     step.run(|_| std::future::ready(Err::<Value, _>(why.clone()))).await.map(Output::from)
 }
 
-fn make(tool: &tenure_spec::Tool, parts: &Parts) -> Box<dyn Tool> {
+/// The tools of one line of a specification.
+fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry } = parts.clone();
-    match tool {
+    let Parts { files, http, model, retry, .. } = parts.clone();
+    vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
@@ -159,7 +184,8 @@ fn make(tool: &tenure_spec::Tool, parts: &Parts) -> Box<dyn Tool> {
         Named::HttpRequest { hosts } => {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
-    }
+        Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
+    }]
 }
 
 /// The text of an argument that the schema has checked; empty if it was left out.

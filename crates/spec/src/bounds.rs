@@ -31,6 +31,9 @@ pub(crate) const MAX_HOST: usize = 253;
 /// Hosts of one tool: an allow-list that nobody can review allows everything.
 pub(crate) const MAX_HOSTS: usize = 100;
 
+/// Length of a tool's name in characters: the most that every provider takes.
+pub(crate) const MAX_TOOL_NAME: usize = 64;
+
 /// Model replies in one run: a loop that needs more has lost its way.
 pub(crate) const TURNS: RangeInclusive<u64> = 1..=1_000;
 

@@ -56,7 +56,7 @@ pub use schema::schema;
 pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
-pub use tools::Tool;
+pub use tools::{AgentTool, Effect, Manner, Tool};
 
 use node::Node;
 

@@ -105,7 +105,7 @@ impl Kind {
     }
 }
 
-const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
+pub(crate) const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
 const FIELDS: [&str; 11] = [
     "name",
     "kind",
@@ -213,7 +213,7 @@ fn refuse_conversation(fields: &Fields<'_>) {
     }
 }
 
-fn read_name(node: &Node<'_>) -> Option<String> {
+pub(crate) fn read_name(node: &Node<'_>) -> Option<String> {
     let text = node.text(MAX_NAME)?;
     if text.parse::<tenure_core::Name>().is_ok() {
         return Some(text);

@@ -55,6 +55,16 @@ pub struct Config {
     /// timeoutMs}`.
     #[arg(long = "hooks", value_name = "FILE", env = "TENURE_HOOKS")]
     pub hooks: Option<PathBuf>,
+    /// Program that tools of agents may start on this machine, by the name or path that a
+    /// specification gives; may be given several times. Without it they start none.
+    #[arg(
+        id = "program",
+        long = "allow-program",
+        value_name = "PROGRAM",
+        env = "TENURE_ALLOW_PROGRAMS",
+        value_delimiter = ','
+    )]
+    pub programs: Vec<String>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_sdk::{Failure, Retry};
+use tenure_sdk::{Failure, Retry, Stop};
 use tenure_spec::{Kind, Limits, Spec};
 
 use super::Shared;
@@ -24,22 +24,23 @@ pub(super) struct Agent {
 
 impl Agent {
     /// An agent of this specification.
-    pub(super) fn new(spec: Spec, shared: &Shared) -> Result<Self, Failure> {
+    pub(super) fn open(spec: Spec, shared: &Shared) -> Result<Self, Stop> {
         let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
-            return Err(external(&spec));
+            return Err(Stop::Failed(external(&spec)));
         };
-        let model = shared.models.open(model)?;
-        let output = spec.output.as_ref().map(Output::new).transpose()?;
+        let model = shared.models.open(model).map_err(Stop::Failed)?;
+        let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
         let retry = retry(&spec.retry);
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
             model: model.clone(),
             retry,
+            programs: shared.programs.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::new(&spec.tools, &parts)?,
+            tools: Toolbox::open(&spec.tools, &parts)?,
             model,
             output,
             limits: spec.limits,

@@ -70,7 +70,7 @@ impl Rig {
     }
 
     fn settings(&self, models: ModelConfig) -> Settings {
-        Settings { files: self.files.path().into(), models, hooks: self.hooks.clone() }
+        Settings { models, hooks: self.hooks.clone(), ..Settings::new(self.files.path()) }
     }
 
     /// Publishes, runs without keys and waits for the end.
