@@ -9,6 +9,7 @@ mod budget;
 mod graph;
 mod input;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,9 @@ use std::sync::Arc;
 use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
+use crate::mcp::{Reach, Servers};
 use crate::model::{Message, ModelConfig, Models, Reply, Request, Router};
+use crate::secrets::ToolSecrets;
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -35,6 +38,10 @@ pub struct Settings {
     /// The programs that tools may start, by the name or path that a specification gives; none
     /// unless listed.
     pub programs: Vec<String>,
+    /// Variables that those programs are given; none unless listed.
+    pub variables: BTreeMap<String, String>,
+    /// The secrets that tools may use.
+    pub secrets: ToolSecrets,
 }
 
 impl Settings {
@@ -45,6 +52,8 @@ impl Settings {
             models: ModelConfig::default(),
             hooks: Vec::new(),
             programs: Vec::new(),
+            variables: BTreeMap::new(),
+            secrets: ToolSecrets::default(),
         }
     }
 }
@@ -88,19 +97,28 @@ struct Shared {
     models: Models,
     http: reqwest::Client,
     programs: Arc<[String]>,
+    servers: Arc<Servers>,
 }
 
 impl Interpreter {
     /// An interpreter with these settings. A rustls crypto provider must be installed.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
-        let folder = settings.files;
+        let folder = settings.files.clone();
         let files = Files::open(&folder).map_err(|source| SetupError::Files { folder, source })?;
         let models = Models::new(settings.models).map_err(SetupError::Http)?;
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-        let programs = settings.programs.into();
-        Ok(Self { parts: Arc::new(Shared { files, models, http, programs }), routes })
+        let programs: Arc<[String]> = settings.programs.into();
+        let reach = Reach {
+            secrets: settings.secrets,
+            programs: programs.clone(),
+            variables: settings.variables,
+            folder: settings.files,
+        };
+        let servers = Servers::new(reach).map_err(|error| SetupError::Http(error.to_string()))?;
+        let servers = Arc::new(servers);
+        Ok(Self { parts: Arc::new(Shared { files, models, http, programs, servers }), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -117,7 +135,7 @@ impl Interpreter {
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
-        let agent = Agent::open(spec, &self.parts)?;
+        let agent = Agent::open(&ctx, spec, &self.parts).await?;
         let input = input::text(&input).map_err(Stop::Failed)?;
         let answer = converse(&agent, &ctx, input).await?;
         Ok(Payload::json(serde_json::to_vec(&answer)?))

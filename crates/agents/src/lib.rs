@@ -40,14 +40,17 @@
 mod check;
 pub mod hooks;
 pub mod interpreter;
+pub mod mcp;
 pub mod model;
 mod patience;
+mod secrets;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
+pub use secrets::ToolSecrets;
 pub use model::{DefaultModel, ModelConfig, Secret};
 
 use model::{Model, Reply, Request};

@@ -11,6 +11,8 @@ pub mod digest_file;
 pub mod files;
 pub mod http_request;
 pub mod list_files;
+pub mod mcp;
+pub mod offer;
 pub mod read_file;
 pub mod write_artifact;
 
@@ -22,6 +24,7 @@ use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
 use tenure_spec::Effect;
 
+use crate::mcp::Servers;
 use crate::model::{Definition, Message, Model, ToolCall};
 
 pub use files::Files;
@@ -72,6 +75,8 @@ pub struct Parts {
     pub retry: Retry,
     /// The programs that tools may start on this worker; none unless its operator lists them.
     pub programs: Arc<[String]>,
+    /// The MCP servers that the worker is connected to.
+    pub servers: Arc<Servers>,
 }
 
 /// The tools of one agent.
@@ -87,10 +92,14 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Stop> {
+    pub async fn open(
+        ctx: &Context,
+        tools: &[tenure_spec::Tool],
+        parts: &Parts,
+    ) -> Result<Self, Stop> {
         let mut opened: Vec<Checked> = Vec::new();
         for tool in tools {
-            for tool in open(tool, parts) {
+            for tool in open(ctx, tool, parts).await? {
                 let tool = Checked::new(tool).map_err(Stop::Failed)?;
                 let name = &tool.definition.name;
                 if opened.iter().any(|other| other.definition.name == *name) {
@@ -173,10 +182,14 @@ async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Re
 }
 
 /// The tools of one line of a specification.
-fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
+async fn open(
+    ctx: &Context,
+    tool: &tenure_spec::Tool,
+    parts: &Parts,
+) -> Result<Vec<Box<dyn Tool>>, Stop> {
     use tenure_spec::Tool as Named;
     let Parts { files, http, model, retry, .. } = parts.clone();
-    vec![match tool {
+    Ok(vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
@@ -185,7 +198,9 @@ fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
         Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
-    }]
+        Named::Mcp(server) => return mcp::open(ctx, server, &parts.servers, retry).await,
+        Named::Hook(_) | Named::OpenApi(_) => return Ok(Vec::new()),
+    }])
 }
 
 /// The text of an argument that the schema has checked; empty if it was left out.

@@ -56,7 +56,9 @@ pub use schema::schema;
 pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
-pub use tools::{AgentTool, Effect, Manner, Tool};
+pub use tools::{
+    AgentTool, Effect, Elicitation, HookTool, Manner, McpTools, OpenApiTools, SECRET, Tool,
+};
 
 use node::Node;
 

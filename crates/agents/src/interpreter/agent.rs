@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_sdk::{Failure, Retry, Stop};
+use tenure_sdk::{Context, Failure, Retry, Stop};
 use tenure_spec::{Kind, Limits, Spec};
 
 use super::Shared;
@@ -24,7 +24,7 @@ pub(super) struct Agent {
 
 impl Agent {
     /// An agent of this specification.
-    pub(super) fn open(spec: Spec, shared: &Shared) -> Result<Self, Stop> {
+    pub(super) async fn open(ctx: &Context, spec: Spec, shared: &Shared) -> Result<Self, Stop> {
         let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
             return Err(Stop::Failed(external(&spec)));
         };
@@ -37,10 +37,11 @@ impl Agent {
             model: model.clone(),
             retry,
             programs: shared.programs.clone(),
+            servers: shared.servers.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::open(&spec.tools, &parts)?,
+            tools: Toolbox::open(ctx, &spec.tools, &parts).await?,
             model,
             output,
             limits: spec.limits,

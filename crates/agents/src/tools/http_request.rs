@@ -38,9 +38,14 @@ pub struct HttpRequest {
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .timeout(TIMEOUT)
-        .redirect(Policy::custom(follow))
+        .redirect(redirects())
         .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+/// Stays on the host that was asked.
+pub(crate) fn redirects() -> Policy {
+    Policy::custom(follow)
 }
 
 /// Stays on the host that was asked, and never goes from https to http. Any other redirect is the

@@ -114,6 +114,11 @@ impl Leased {
         self.since.0 + self.since.1.elapsed()
     }
 
+    /// The tenant that the run belongs to.
+    pub(crate) fn tenant(&self) -> &Name {
+        self.client.tenant()
+    }
+
     /// Keeps bytes as an artifact of the run.
     pub(crate) async fn put_artifact(
         &self,
