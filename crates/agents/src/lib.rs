@@ -50,8 +50,8 @@ use tenure_sdk::{Failure, Usage};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
-pub use secrets::ToolSecrets;
 pub use model::{DefaultModel, ModelConfig, Secret};
+pub use secrets::ToolSecrets;
 
 use model::{Model, Reply, Request};
 

@@ -86,11 +86,7 @@ impl Servers {
     }
 
     /// The tools of a server, those that `server.tools` names.
-    pub async fn list(
-        &self,
-        tenant: &str,
-        server: &McpTools,
-    ) -> Result<Offer<Listed>, Failure> {
+    pub async fn list(&self, tenant: &str, server: &McpTools) -> Result<Offer<Listed>, Failure> {
         let listed = self.list_at(tenant, server).await;
         // Listing changes nothing.
         listed.map_err(|trouble| self.failure(trouble, server, Effect::Read))

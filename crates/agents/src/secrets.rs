@@ -99,9 +99,8 @@ impl ToolSecrets {
             Value::String(text) => self.remove_from(&text).into(),
             Value::Array(list) => list.into_iter().map(|value| self.clean(value)).collect(),
             Value::Object(map) => {
-                let clean = |(name, value): (String, Value)| {
-                    (self.remove_from(&name), self.clean(value))
-                };
+                let clean =
+                    |(name, value): (String, Value)| (self.remove_from(&name), self.clean(value));
                 map.into_iter().map(clean).collect()
             }
             plain => plain,

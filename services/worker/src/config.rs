@@ -1,11 +1,12 @@
 //! What a worker is told by its command line and its environment. Nothing else reads either.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::{env, fs};
 
 use anyhow::Context as _;
 use clap::Parser;
-use tenure_agents::{DefaultModel, Hook, ModelConfig, Secret};
+use tenure_agents::{DefaultModel, Hook, ModelConfig, Secret, ToolSecrets};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -65,6 +66,16 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub programs: Vec<String>,
+    /// Variable of this process that tools of agents may use as `env://NAME`, as NAME or NAME@HOST,
+    /// which lets it go to that host only; may be given several times.
+    #[arg(
+        id = "tool_secret",
+        long = "tool-secret",
+        value_name = "NAME[@HOST]",
+        env = "TENURE_TOOL_SECRETS",
+        value_delimiter = ','
+    )]
+    pub tool_secrets: Vec<String>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
@@ -79,6 +90,9 @@ pub struct Config {
     /// How models are reached.
     #[arg(skip)]
     pub models: ModelConfig,
+    /// The variables that programs of tools are given.
+    #[arg(skip)]
+    pub variables: BTreeMap<String, String>,
 }
 
 impl Config {
@@ -93,7 +107,14 @@ impl Config {
     pub fn with_keys(self) -> Self {
         let models = models(self.model_hosts.clone(), |name| env::var(name).ok());
         let models = ModelConfig { default: self.model.clone(), ..models };
-        Self { models, ..self }
+        let given = |name: &str| Some((name.to_owned(), env::var(name).ok()?));
+        let variables = PROGRAM_VARIABLES.into_iter().filter_map(given).collect();
+        Self { models, variables, ..self }
+    }
+
+    /// The secrets that tools may use.
+    pub(crate) fn secrets(&self) -> anyhow::Result<ToolSecrets> {
+        secrets(&self.tool_secrets, |name| env::var(name).ok())
     }
 
     /// The hooks of the file.
@@ -103,6 +124,27 @@ impl Config {
         let hooks = Hook::list(&text);
         hooks.map_err(|why| anyhow::anyhow!("the hooks of {}: {why}", path.display()))
     }
+}
+
+/// Variables without which few programs work.
+const PROGRAM_VARIABLES: [&str; 4] = ["PATH", "HOME", "LANG", "TMPDIR"];
+
+/// The secrets of this list, each NAME or NAME@HOST.
+fn secrets(
+    list: &[String],
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<ToolSecrets> {
+    let mut secrets = ToolSecrets::default();
+    for secret in list {
+        let (name, host) = match secret.split_once('@') {
+            Some((name, host)) => (name, Some(host)),
+            None => (secret.as_str(), None),
+        };
+        let value = variable(name);
+        let value = value.with_context(|| format!("--tool-secret {name}: there is no variable"))?;
+        secrets.grant(name, host, &value).map_err(anyhow::Error::msg)?;
+    }
+    Ok(secrets)
 }
 
 /// The providers' keys from variables; an empty variable is an absent one.
@@ -166,6 +208,15 @@ mod tests {
         for line in ["--pool NO", "--capacity 0", "--log xml", "--tenant a/b", "--hold-after x"] {
             assert!(parse(&format!("tenure-worker {line}")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn tool_secrets_are_named_and_must_be_there() {
+        let list = parse("tenure-worker --tool-secret A,B@x.example").unwrap().tool_secrets;
+        let missing = secrets(&list, |_| None).unwrap_err();
+        assert!(missing.to_string().contains("--tool-secret A"));
+        let granted = format!("{:?}", secrets(&list, |_| Some("12345678".into())).unwrap());
+        assert!(granted.contains("x.example") && !granted.contains("12345678"), "{granted}");
     }
 
     #[test]

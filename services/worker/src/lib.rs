@@ -26,6 +26,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         models: config.models.clone(),
         hooks: config.hooks()?,
         programs: config.programs.clone(),
+        variables: config.variables.clone(),
+        secrets: config.secrets()?,
     })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;
     let client = Client::connect(&config.url, first.clone())

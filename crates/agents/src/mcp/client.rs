@@ -50,7 +50,8 @@ impl ClientHandler for Client {
 /// The defaults of a form, if each required field has one.
 fn defaults(schema: &ElicitationSchema) -> Option<Value> {
     let fields = serde_json::to_value(&schema.properties).ok()?;
-    let default = |(name, field): (&String, &Value)| Some((name.clone(), field.get("default")?.clone()));
+    let default =
+        |(name, field): (&String, &Value)| Some((name.clone(), field.get("default")?.clone()));
     let content: Map<String, Value> = fields.as_object()?.iter().filter_map(default).collect();
     let required = schema.required.iter().flatten();
     required.into_iter().all(|name| content.contains_key(name)).then_some(Value::Object(content))

@@ -17,14 +17,14 @@ use super::process::{self, Program};
 use super::translate::{self, Listed};
 use super::trouble::Trouble;
 use super::{Call, Reach, http};
-use crate::tools::offer::Offer;
+use crate::tools::offer::{self, Offer};
 
 /// How long a connection may take to open: a program may have to be fetched first.
 pub(super) const CONNECT: Duration = Duration::from_secs(30);
 /// Pages of a list of tools: a server that has ever more of them is asked no further.
-const PAGES: usize = 100;
-/// Tools of all pages: those that the source does not name may be many.
-const TOOLS: usize = 5_000;
+const PAGES: usize = 1_000;
+/// Tools of all pages, if the source names those that it needs.
+const TOOLS: usize = 20_000;
 /// The field of `_meta` with the key that is the same for each repetition of a call.
 const IDEMPOTENCY_KEY: &str = "tenure/idempotency-key";
 
@@ -59,7 +59,7 @@ impl Connection {
         };
         match opened {
             Ok(service) => Ok(Self { service, program }),
-            Err(trouble) => Err(explained(program.as_ref(), trouble)),
+            Err(trouble) => Err(explained(program.as_ref(), trouble).await),
         }
     }
 
@@ -71,12 +71,16 @@ impl Connection {
     /// The tools of the server, those that the source names.
     pub(super) async fn list(&self, server: &McpTools) -> Result<Offer<Listed>, Trouble> {
         let timeout = server.timeout.0;
-        let pages = tokio::time::timeout(timeout, self.pages());
+        let most = if server.tools.is_some() { TOOLS } else { offer::TOOLS };
+        let pages = tokio::time::timeout(timeout, self.pages(most));
         let tools = pages.await.unwrap_or(Err(Trouble::Silent(timeout)));
-        translate::listed(tools.map_err(|trouble| self.explained(trouble))?, server)
+        match tools {
+            Ok(tools) => translate::listed(tools, server),
+            Err(trouble) => Err(self.explained(trouble).await),
+        }
     }
 
-    async fn pages(&self) -> Result<Vec<rmcp::model::Tool>, Trouble> {
+    async fn pages(&self, most: usize) -> Result<Vec<rmcp::model::Tool>, Trouble> {
         let (mut tools, mut cursor) = (Vec::new(), None);
         for _ in 0..PAGES {
             let params = PaginatedRequestParams::default().with_cursor(cursor);
@@ -84,20 +88,23 @@ impl Connection {
             let page = page.map_err(Trouble::asking)?;
             tools.extend(page.tools);
             cursor = page.next_cursor;
-            if cursor.is_none() || tools.len() > TOOLS {
+            if cursor.is_none() || tools.len() > most {
                 break;
             }
         }
-        if cursor.is_some() || tools.len() > TOOLS {
-            return Err(Trouble::TooMany(format!("lists more than {TOOLS} tools")));
+        if cursor.is_some() || tools.len() > most {
+            let message = format!("lists more tools than the {most} allowed");
+            return Err(Trouble::TooMany(message));
         }
         Ok(tools)
     }
 
     /// Calls a tool.
     pub(super) async fn call(&self, server: &McpTools, call: &Call<'_>) -> Result<Value, Trouble> {
-        let result = self.request(server, call).await;
-        translate::result(result.map_err(|error| self.explained(Trouble::asking(error)))?)
+        match self.request(server, call).await {
+            Ok(result) => translate::result(result),
+            Err(error) => Err(self.explained(Trouble::asking(error)).await),
+        }
     }
 
     async fn request(
@@ -126,16 +133,18 @@ impl Connection {
         }
     }
 
-    fn explained(&self, trouble: Trouble) -> Trouble {
-        explained(self.program.as_ref(), trouble)
+    async fn explained(&self, trouble: Trouble) -> Trouble {
+        explained(self.program.as_ref(), trouble).await
     }
 }
 
 /// What went wrong, with what a program says of it.
-fn explained(program: Option<&Program>, trouble: Trouble) -> Trouble {
+async fn explained(program: Option<&Program>, trouble: Trouble) -> Trouble {
     match (program, trouble) {
-        (Some(program), Trouble::Died(why)) => Trouble::Died(program.explain(why)),
-        (Some(program), Trouble::Unreachable(why)) => Trouble::Unreachable(program.explain(why)),
+        (Some(program), Trouble::Died(why)) => Trouble::Died(program.explain(why).await),
+        (Some(program), Trouble::Unreachable(why)) => {
+            Trouble::Unreachable(program.explain(why).await)
+        }
         (_, trouble) => trouble,
     }
 }
@@ -155,7 +164,8 @@ impl Drop for Abandoned {
         runtime.spawn(async move {
             let reason = Some("nobody waits for it any more".to_owned());
             // If the server has gone there is nothing to cancel.
-            let _ = peer.notify_cancelled(CancelledNotificationParam::new(Some(request), reason)).await;
+            let _ =
+                peer.notify_cancelled(CancelledNotificationParam::new(Some(request), reason)).await;
         });
     }
 }

@@ -16,9 +16,10 @@ use super::trouble::Trouble;
 use crate::secrets::{Receiver, ToolSecrets};
 use crate::tools::http_request;
 
-/// How often a broken stream of events is opened again, and the longest pause before it is.
-const RECONNECTS: usize = 5;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// How often a broken stream of events is opened again, and the pause before the first time, which
+/// doubles. A server that is not back by then has died.
+const RECONNECTS: usize = 3;
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Calls of one server that are sent at a time.
 const AT_A_TIME: usize = 64;
 
@@ -47,7 +48,7 @@ pub(super) fn transport(
     config.custom_headers = filled(headers, secrets, receiver).map_err(Trouble::Forbidden)?;
     let mut pauses = ExponentialBackoff::default();
     pauses.max_times = Some(RECONNECTS);
-    pauses.max_delay = Some(LONGEST_PAUSE);
+    pauses.base_duration = FIRST_PAUSE;
     config.retry_config = Arc::new(pauses);
     Ok(StreamableHttpClientTransport::with_client(client.clone(), config))
 }

@@ -12,6 +12,7 @@ use tenure_spec::McpTools;
 use tokio::io::AsyncReadExt;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::Reach;
 use super::trouble::Trouble;
@@ -21,11 +22,15 @@ use crate::secrets::Receiver;
 const GRACE: Duration = Duration::from_secs(2);
 /// Bytes of what a program last said on standard error that are kept for messages.
 const LAST_WORDS: usize = 1_024;
+/// How long a message waits for them.
+const LISTENING: Duration = Duration::from_millis(200);
 
 /// A program that runs. Dropped, it ends, with all processes of its group.
 pub(super) struct Program {
     child: Option<Box<dyn ChildWrapper>>,
     last_words: Arc<Mutex<String>>,
+    /// Closed when the program says no more.
+    silent: watch::Receiver<()>,
 }
 
 /// What a program is spoken with through.
@@ -51,16 +56,17 @@ pub(super) fn start(server: &McpTools, reach: &Reach) -> Result<(Program, Pipes)
     let mut child = group.spawn().map_err(failed)?;
     let pipes = (child.stdout().take(), child.stdin().take(), child.stderr().take());
     let last_words = Arc::<Mutex<String>>::default();
-    let program = Program { child: Some(child), last_words: last_words.clone() };
+    let (speaks, silent) = watch::channel(());
+    let program = Program { child: Some(child), last_words: last_words.clone(), silent };
     let (Some(output), Some(input), Some(errors)) = pipes else {
         return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
-    tokio::spawn(listen(errors, last_words));
+    tokio::spawn(listen(errors, last_words, speaks));
     Ok((program, (output, input)))
 }
 
 /// Keeps the end of what a program says, and reads on, so that it never waits for a reader.
-async fn listen(mut errors: ChildStderr, last_words: Arc<Mutex<String>>) {
+async fn listen(mut errors: ChildStderr, last_words: Arc<Mutex<String>>, _: watch::Sender<()>) {
     let mut buffer = [0; 4_096];
     while let Ok(length @ 1..) = errors.read(&mut buffer).await {
         let mut kept = last_words.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,7 +79,9 @@ async fn listen(mut errors: ChildStderr, last_words: Arc<Mutex<String>>) {
 
 impl Program {
     /// A message with what the program last said.
-    pub(super) fn explain(&self, message: String) -> String {
+    pub(super) async fn explain(&self, message: String) -> String {
+        // Its end may be seen before its words.
+        let _ = tokio::time::timeout(LISTENING, self.silent.clone().changed()).await;
         let words = self.last_words.lock().unwrap_or_else(PoisonError::into_inner);
         let mut message = message;
         if let Some(line) = words.trim().lines().last() {
@@ -86,18 +94,24 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let Some(mut child) = self.child.take() else { return };
-        let Ok(runtime) = Handle::try_current() else {
-            let _ = child.start_kill();
-            return;
-        };
-        runtime.spawn(async move {
-            // Its input ends with the connection, which is how a server is asked to end.
-            let _ = tokio::time::timeout(GRACE, child.wait()).await;
-            // What it has started may outlive it.
-            let _ = child.start_kill();
-            let _ = child.wait().await;
-        });
+        let Some(child) = self.child.take() else { return };
+        let mut group = Group(child);
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(async move {
+                // Its input ends with the connection, which is how a server is asked to end.
+                let _ = tokio::time::timeout(GRACE, group.0.wait()).await;
+            });
+        }
+    }
+}
+
+/// A program and all that it has started, which are killed where this is dropped.
+struct Group(Box<dyn ChildWrapper>);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // What has ended already cannot be killed, which is as good.
+        let _ = self.0.start_kill();
     }
 }
 

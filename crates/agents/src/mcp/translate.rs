@@ -165,10 +165,8 @@ mod tests {
     use super::*;
 
     fn result_of(result: Value) -> Result<Value, Trouble> {
-        result_in(serde_json::from_value(result).unwrap())
+        super::result(serde_json::from_value(result).unwrap())
     }
-
-    use super::result as result_in;
 
     #[test]
     fn what_is_structured_is_the_result_and_else_the_text() {
@@ -188,7 +186,19 @@ mod tests {
             {"type": "resource", "resource": {"uri": "file:///b", "blob": "QUI="}},
             {"type": "resource", "resource": {"uri": "file:///c", "text": "C"}},
         ]);
-        insta::assert_snapshot!(result_of(json!({"content": content})).unwrap().to_string(), @"");
+        let told = result_of(json!({"content": content})).unwrap();
+        assert_eq!(
+            told,
+            json!([
+                {"omitted": "image of 3 bytes, image/png: not text"},
+                {"resource": "file:///a", "name": "a"},
+                {
+                    "omitted": "resource of 2 bytes, application/octet-stream: not text",
+                    "resource": "file:///b",
+                },
+                {"resource": "file:///c", "text": "C"},
+            ])
+        );
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub(super) async fn open(
     retry: Retry,
 ) -> Result<Vec<Box<dyn Tool>>, Stop> {
     let step = ctx.step(&format!("tools:{}", server.name)).kind(EntryKind::Tool);
-    let step = step.input(&(&server.url, &server.command, &server.args, &server.tools)).retry(retry);
+    let step =
+        step.input(&(&server.url, &server.command, &server.args, &server.tools)).retry(retry);
     let tenant = ctx.tenant().as_str();
     let offer: Offer<Listed> = step.run(|_| servers.list(tenant, server)).await?;
     let names = offer::names(&server.name, offer.tools.iter().map(|tool| tool.name.as_str()));

@@ -62,7 +62,8 @@ pub(crate) fn names<'a>(source: &str, tools: impl Iterator<Item = &'a str>) -> V
     let mut names: Vec<String> = Vec::new();
     for tool in tools {
         let fit = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
-        let plain: String = source.chars().chain("__".chars()).chain(tool.chars().map(fit)).collect();
+        let plain: String =
+            source.chars().chain("__".chars()).chain(tool.chars().map(fit)).collect();
         let mut name: String = plain.chars().take(NAME).collect();
         let mut number = 2;
         while names.contains(&name) {

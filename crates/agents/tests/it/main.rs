@@ -14,6 +14,8 @@ mod http_request;
 #[cfg(test)]
 mod interpreter;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod rig;

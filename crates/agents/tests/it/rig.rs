@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
-use tenure_agents::{Hook, Interpreter, ModelConfig, Settings};
+use tenure_agents::{Hook, Interpreter, ModelConfig, Settings, ToolSecrets};
 use tenure_sdk::{Client, Observer, Worker, v1};
 use tenure_testkit::app::{App, client};
 use tokio::runtime::Runtime;
@@ -21,6 +21,10 @@ pub(crate) struct Rig {
     pub(crate) app: App,
     /// The hooks that workers know.
     pub(crate) hooks: Vec<Hook>,
+    /// The programs that they may start.
+    pub(crate) programs: Vec<String>,
+    /// The secrets of their tools.
+    pub(crate) secrets: ToolSecrets,
     files: TempDir,
 }
 
@@ -41,7 +45,9 @@ impl Rig {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        Self { app: App::start().await, hooks: Vec::new(), files: folder }
+        let (hooks, programs) = (Vec::new(), Vec::new());
+        let secrets = ToolSecrets::default();
+        Self { app: App::start().await, hooks, programs, secrets, files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -70,7 +76,13 @@ impl Rig {
     }
 
     fn settings(&self, models: ModelConfig) -> Settings {
-        Settings { models, hooks: self.hooks.clone(), ..Settings::new(self.files.path()) }
+        Settings {
+            models,
+            hooks: self.hooks.clone(),
+            programs: self.programs.clone(),
+            secrets: self.secrets.clone(),
+            ..Settings::new(self.files.path())
+        }
     }
 
     /// Publishes, runs without keys and waits for the end.

@@ -27,6 +27,7 @@ pub struct HookTool {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub args: BTreeMap<String, String>,
     /// What a call does to the world.
+    #[serde(default = "once")]
     pub effect: Effect,
 }
 
@@ -39,10 +40,7 @@ impl HookTool {
         Some(Self {
             hook: fields.read("hook", |at| at.filled_text(MAX_NAME)),
             args: fields.read("args", read_args).unwrap_or_default(),
-            // What a hook does nobody has said, so it is not done twice.
-            effect: fields
-                .read("effect", |at| at.choice("effect", &Effect::ALL))
-                .unwrap_or(Effect::Once),
+            effect: fields.read("effect", |at| at.choice("effect", &Effect::ALL)).unwrap_or(once()),
             name: name?,
             description: description?,
         })
@@ -52,6 +50,11 @@ impl HookTool {
     pub fn hook(&self) -> &str {
         self.hook.as_ref().unwrap_or(&self.name)
     }
+}
+
+/// What a hook does nobody has said, so it is not done twice.
+fn once() -> Effect {
+    Effect::Once
 }
 
 fn read_args(node: &Node<'_>) -> Option<BTreeMap<String, String>> {

@@ -48,8 +48,11 @@ pub struct McpTools {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub effects: BTreeMap<String, Effect>,
     /// How long a call may go without an answer or a sign of progress.
+    #[serde(default = "timeout")]
     pub timeout: Span,
-    /// How long a call may take whatever its progress. Not shorter than `timeout`.
+    /// How long a call may take whatever its progress. Not shorter than `timeout`, which it is if that
+    /// is longer than the default.
+    #[serde(default = "max_timeout")]
     pub max_timeout: Span,
     /// What the server is told when it asks a question in the middle of a call.
     #[serde(default)]
@@ -124,10 +127,18 @@ fn check_place(node: &Node<'_>, fields: &Fields<'_>) {
     }
 }
 
+fn timeout() -> Span {
+    Span::seconds(60)
+}
+
+fn max_timeout() -> Span {
+    Span::seconds(600)
+}
+
 /// How long a call may be silent, and how long it may take.
 fn read_times(fields: &Fields<'_>) -> (Span, Span) {
-    let timeout = fields.read("timeout", Span::read_filled).unwrap_or(Span::seconds(60));
-    let longest = Span::seconds(600).max(timeout);
+    let timeout = fields.read("timeout", Span::read_filled).unwrap_or(self::timeout());
+    let longest = self::max_timeout().max(timeout);
     let max_timeout = fields.read("max_timeout", |at| match Span::read_filled(at)? {
         max if max < timeout => {
             let hint = format!("give at least {timeout}, or a shorter `timeout`");

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::mcp::read_effects;
-use super::values::{read_headers, read_variables};
+use super::values::{read_headers, read_parameters};
 use super::{Effect, read_source_name, read_words};
 use crate::bounds::{MAX_LINE, MAX_LISTED};
 use crate::model::read_base_url;
@@ -47,6 +47,7 @@ pub struct OpenApiTools {
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub effects: BTreeMap<String, Effect>,
     /// How long a request may take.
+    #[serde(default = "timeout")]
     pub timeout: Span,
 }
 
@@ -64,13 +65,17 @@ impl OpenApiTools {
             base_url: fields.read("base_url", read_base_url),
             operations: fields.read("operations", |at| read_words(at, "operations")),
             headers: fields.read("headers", read_headers).unwrap_or_default(),
-            hidden: fields.read("hidden", read_variables).unwrap_or_default(),
+            hidden: fields.read("hidden", read_parameters).unwrap_or_default(),
             effects: fields.read("effects", read_effects).unwrap_or_default(),
-            timeout: fields.read("timeout", Span::read_filled).unwrap_or(Span::seconds(30)),
+            timeout: fields.read("timeout", Span::read_filled).unwrap_or(timeout()),
             name: name?,
             spec: spec?,
         })
     }
+}
+
+fn timeout() -> Span {
+    Span::seconds(30)
 }
 
 fn read_spec(node: &Node<'_>) -> Option<Value> {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::bounds::{MAX_VALUE, MAX_VALUES};
+use crate::bounds::{MAX_NAME, MAX_VALUE, MAX_VALUES};
 use crate::node::Node;
 use crate::suggest;
 
@@ -22,6 +22,12 @@ pub(super) fn read_headers(node: &Node<'_>) -> Option<BTreeMap<String, String>> 
 /// The variables of a program.
 pub(super) fn read_variables(node: &Node<'_>) -> Option<BTreeMap<String, String>> {
     read(node, |name| is_variable(name).then(|| name.to_owned()), "the name of a variable")
+}
+
+/// Parameters of requests, which have whatever names their service gave them.
+pub(super) fn read_parameters(node: &Node<'_>) -> Option<BTreeMap<String, String>> {
+    let fit = |name: &str| (1..=MAX_NAME).contains(&name.chars().count());
+    read(node, |name| fit(name).then(|| name.to_owned()), "the name of a parameter")
 }
 
 fn read(
