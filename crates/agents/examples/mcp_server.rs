@@ -100,11 +100,9 @@ impl ServerHandler for Server {
         let cursor = request.and_then(|request| request.cursor);
         let start = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
         let tools = self.tools();
-        let next = (tools.len() > start + PAGE).then(|| (start + PAGE).to_string());
-        let mut page = ListToolsResult::default();
-        page.tools = tools.into_iter().skip(start).take(PAGE).collect();
-        page.next_cursor = next;
-        Ok(page)
+        let next_cursor = (tools.len() > start + PAGE).then(|| (start + PAGE).to_string());
+        let tools = tools.into_iter().skip(start).take(PAGE).collect();
+        Ok(ListToolsResult { tools, next_cursor, ..ListToolsResult::default() })
     }
 
     async fn call_tool(

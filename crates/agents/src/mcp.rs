@@ -155,7 +155,9 @@ impl Servers {
         if let Some(connection) = open.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(Opened { connection: connection.clone(), fresh: false });
         }
-        let connection = Connection::open(server, &self.reach, &self.client).await?;
+        // Boxed: it is large, and seldom needed.
+        let opening = Box::pin(Connection::open(server, &self.reach, &self.client));
+        let connection = opening.await?;
         let connection = Arc::new(connection);
         *open = Some(connection.clone());
         Ok(Opened { connection, fresh: true })

@@ -43,15 +43,12 @@ impl Connection {
         http: &reqwest::Client,
     ) -> Result<Self, Trouble> {
         let client = Client { elicitation: server.elicitation };
-        let (program, opening) = match &server.url {
-            Some(url) => {
-                let transport = http::transport(url, &server.headers, &reach.secrets, http)?;
-                (None, tokio::time::timeout(CONNECT, client.serve(transport)).await)
-            }
-            None => {
-                let (program, pipes) = process::start(server, reach)?;
-                (Some(program), tokio::time::timeout(CONNECT, client.serve(pipes)).await)
-            }
+        let (program, opening) = if let Some(url) = &server.url {
+            let transport = http::transport(url, &server.headers, &reach.secrets, http)?;
+            (None, tokio::time::timeout(CONNECT, client.serve(transport)).await)
+        } else {
+            let (program, pipes) = process::start(server, reach)?;
+            (Some(program), tokio::time::timeout(CONNECT, client.serve(pipes)).await)
         };
         let opened = match opening {
             Ok(opened) => opened.map_err(|error| Trouble::opening(&error)),

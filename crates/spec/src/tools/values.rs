@@ -62,16 +62,16 @@ fn read_value(node: &Node<'_>, name: &str) -> Option<String> {
     let mut references = value.split(SECRET);
     let plain = references.next().unwrap_or_default();
     if !value.contains(SECRET) {
-        return match is_key(name, plain) {
-            true => node.problem("looks like a key", HINT),
-            false => Some(value),
-        };
+        if is_key(name, plain) {
+            return node.problem("looks like a key", HINT);
+        }
+        return Some(value);
     }
     // Checked here, so that the worker never meets a reference that it cannot read.
-    match references.all(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')) {
-        true => Some(value),
-        false => node.problem("names no secret", HINT),
+    if references.all(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')) {
+        return Some(value);
     }
+    node.problem("names no secret", HINT)
 }
 
 /// Whether a value is meant to be secret, by its name or its looks.
