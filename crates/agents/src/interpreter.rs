@@ -98,6 +98,7 @@ struct Shared {
     http: reqwest::Client,
     programs: Arc<[String]>,
     servers: Arc<Servers>,
+    secrets: ToolSecrets,
 }
 
 impl Interpreter {
@@ -111,14 +112,24 @@ impl Interpreter {
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
         let programs: Arc<[String]> = settings.programs.into();
         let reach = Reach {
-            secrets: settings.secrets,
+            secrets: settings.secrets.clone(),
             programs: programs.clone(),
             variables: settings.variables,
             folder: settings.files,
         };
         let servers = Servers::new(reach).map_err(|error| SetupError::Http(error.to_string()))?;
         let servers = Arc::new(servers);
-        Ok(Self { parts: Arc::new(Shared { files, models, http, programs, servers }), routes })
+        Ok(Self {
+            parts: Arc::new(Shared {
+                files,
+                models,
+                http,
+                programs,
+                servers,
+                secrets: settings.secrets,
+            }),
+            routes,
+        })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -135,7 +146,7 @@ impl Interpreter {
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
-        let agent = Agent::open(&ctx, spec, &self.parts).await?;
+        let agent = Agent::open(&ctx, spec, &self.parts, &self.routes.hooks).await?;
         let input = input::text(&input).map_err(Stop::Failed)?;
         let answer = converse(&agent, &ctx, input).await?;
         Ok(Payload::json(serde_json::to_vec(&answer)?))

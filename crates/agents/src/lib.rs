@@ -42,6 +42,7 @@ pub mod hooks;
 pub mod interpreter;
 pub mod mcp;
 pub mod model;
+mod openapi;
 mod patience;
 mod secrets;
 pub mod tools;

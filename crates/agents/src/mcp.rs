@@ -25,6 +25,7 @@ use crate::secrets::ToolSecrets;
 use crate::tools::offer::Offer;
 
 use connection::Connection;
+pub(crate) use http::header;
 pub use translate::Listed;
 use trouble::Trouble;
 

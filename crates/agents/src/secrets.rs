@@ -1,6 +1,7 @@
 //! Secrets of a worker that tools may use: `env://NAME` in a header, a variable or a parameter.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tenure_sdk::Failure;
@@ -12,9 +13,9 @@ use crate::model::Secret;
 /// there by chance.
 const SHORTEST: usize = 8;
 
-/// The secrets that tools may use. The process that runs the interpreter fills it.
+/// The secrets that tools may use. The process that runs the interpreter fills it. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
-pub struct ToolSecrets(BTreeMap<String, Granted>);
+pub struct ToolSecrets(Arc<BTreeMap<String, Granted>>);
 
 #[derive(Clone, Debug)]
 struct Granted {
@@ -41,7 +42,7 @@ impl ToolSecrets {
             return Err(format!("the tool secret `{name}` has less than {SHORTEST} characters"));
         }
         let host = host.map(str::to_ascii_lowercase);
-        self.0.insert(name.into(), Granted { secret, host });
+        Arc::make_mut(&mut self.0).insert(name.into(), Granted { secret, host });
         Ok(())
     }
 

@@ -9,10 +9,12 @@
 pub mod agent;
 pub mod digest_file;
 pub mod files;
+pub mod hook;
 pub mod http_request;
 pub mod list_files;
 pub mod mcp;
 pub mod offer;
+mod openapi;
 pub mod read_file;
 pub mod write_artifact;
 
@@ -24,8 +26,11 @@ use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
 use tenure_spec::Effect;
 
+use crate::hooks::Hooks;
 use crate::mcp::Servers;
 use crate::model::{Definition, Message, Model, ToolCall};
+
+use crate::secrets::ToolSecrets;
 
 pub use files::Files;
 
@@ -77,6 +82,10 @@ pub struct Parts {
     pub programs: Arc<[String]>,
     /// The MCP servers that the worker is connected to.
     pub servers: Arc<Servers>,
+    /// The hooks that the worker knows.
+    pub hooks: Arc<dyn Hooks>,
+    /// The secrets that tools may use.
+    pub secrets: ToolSecrets,
 }
 
 /// The tools of one agent.
@@ -188,7 +197,7 @@ async fn open(
     parts: &Parts,
 ) -> Result<Vec<Box<dyn Tool>>, Stop> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry, .. } = parts.clone();
+    let Parts { files, http, model, retry, hooks, secrets, .. } = parts.clone();
     Ok(vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
@@ -199,7 +208,11 @@ async fn open(
         }
         Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
         Named::Mcp(server) => return mcp::open(ctx, server, &parts.servers, retry).await,
-        Named::Hook(_) | Named::OpenApi(_) => return Ok(Vec::new()),
+        Named::Hook(hook) => Box::new(hook::Hook { spec: hook.clone(), hooks, retry }),
+        Named::OpenApi(service) => {
+            let reach = openapi::Reach { client: http, secrets, retry };
+            return openapi::open(ctx, service, reach).await;
+        }
     }])
 }
 

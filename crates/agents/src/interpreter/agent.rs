@@ -7,6 +7,7 @@ use tenure_spec::{Kind, Limits, Spec};
 
 use super::Shared;
 use super::answer::Output;
+use crate::hooks::Hooks;
 use crate::model::Model;
 use crate::tools::{Parts, Toolbox};
 
@@ -24,7 +25,12 @@ pub(super) struct Agent {
 
 impl Agent {
     /// An agent of this specification.
-    pub(super) async fn open(ctx: &Context, spec: Spec, shared: &Shared) -> Result<Self, Stop> {
+    pub(super) async fn open(
+        ctx: &Context,
+        spec: Spec,
+        shared: &Shared,
+        hooks: &Arc<dyn Hooks>,
+    ) -> Result<Self, Stop> {
         let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
             return Err(Stop::Failed(external(&spec)));
         };
@@ -38,6 +44,8 @@ impl Agent {
             retry,
             programs: shared.programs.clone(),
             servers: shared.servers.clone(),
+            hooks: hooks.clone(),
+            secrets: shared.secrets.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),

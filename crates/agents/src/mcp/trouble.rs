@@ -9,6 +9,8 @@ use rmcp::transport::streamable_http_client::{HttpStatusError, StreamableHttpErr
 use tenure_sdk::{Failure, IN_DOUBT};
 use tenure_spec::Effect;
 
+use crate::tools::http_request::deepest;
+
 /// What went wrong.
 #[derive(Debug)]
 pub(super) enum Trouble {
@@ -118,12 +120,4 @@ impl Trouble {
 
 fn denied(text: &str) -> bool {
     ["HTTP 401", "HTTP 403"].iter().any(|status| text.starts_with(status))
-}
-
-/// The cause behind the causes, which says most and does not repeat the URL.
-fn deepest(error: &dyn Error) -> String {
-    match error.source() {
-        Some(cause) => deepest(cause),
-        None => error.to_string(),
-    }
 }

@@ -16,6 +16,8 @@ mod interpreter;
 #[cfg(test)]
 mod mcp;
 #[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod rig;
