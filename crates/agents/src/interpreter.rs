@@ -14,14 +14,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
+use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::model::{Message, ModelConfig, Models, Reply, Request, Router};
+use crate::model::{Message, ModelConfig, Models, Reply, Request, Router, ToolCall};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
 use answer::Verdict;
-use budget::Budget;
+use budget::{Budget, Turn};
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -35,6 +36,8 @@ pub struct Settings {
     /// The programs that tools may start, by the name or path that a specification gives; none
     /// unless listed.
     pub programs: Vec<String>,
+    /// What tools may do at most, whatever the policy of an agent says.
+    pub policy: Option<Policy>,
 }
 
 impl Settings {
@@ -45,6 +48,7 @@ impl Settings {
             models: ModelConfig::default(),
             hooks: Vec::new(),
             programs: Vec::new(),
+            policy: None,
         }
     }
 }
@@ -88,6 +92,7 @@ struct Shared {
     models: Models,
     http: reqwest::Client,
     programs: Arc<[String]>,
+    policy: Option<Arc<Policy>>,
 }
 
 impl Interpreter {
@@ -100,7 +105,8 @@ impl Interpreter {
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
         let programs = settings.programs.into();
-        Ok(Self { parts: Arc::new(Shared { files, models, http, programs }), routes })
+        let policy = settings.policy.map(Arc::new);
+        Ok(Self { parts: Arc::new(Shared { files, models, http, programs, policy }), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -124,20 +130,26 @@ impl Interpreter {
     }
 }
 
+/// What a model is told when it gets its last turn.
+const WRAP_UP: &str = "A limit of this run is reached and no tool can be called any more. Answer now, with what you have.";
+
 /// The whole conversation; gives the final answer.
 async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_json::Value, Stop> {
     let mut budget = Budget::start(&agent.limits, ctx).await?;
     let mut messages = vec![Message::user(input)];
     loop {
         let turn = budget.next_turn(ctx).await?;
+        if turn.last {
+            messages.push(Message::user(WRAP_UP));
+        }
         let reply = ask(agent, &turn, &messages).await?;
         budget.spend(&reply.usage);
         messages.push(said(&reply));
-        if !reply.calls.is_empty() {
+        if !reply.calls.is_empty() && !turn.last {
             messages.extend(call(agent, &turn, &reply, &mut budget).await?);
             continue;
         }
-        match answer::judge(agent.output.as_ref(), &turn, &reply.text).await? {
+        match answer::judge(agent.output.as_ref(), &turn.scope, &reply.text).await? {
             Verdict::Final(answer) => return Ok(answer),
             Verdict::Wrong(problem) => messages.push(Message::user(problem)),
         }
@@ -146,13 +158,13 @@ async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_j
 
 /// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
 /// comes to this turn with another one must not be given this reply.
-async fn ask(agent: &Agent, turn: &Context, messages: &[Message]) -> Result<Reply, Stop> {
+async fn ask(agent: &Agent, turn: &Turn, messages: &[Message]) -> Result<Reply, Stop> {
     let request = Request {
         system: agent.system.clone(),
         messages: messages.to_vec(),
-        tools: agent.tools.definitions(),
+        tools: if turn.last { Vec::new() } else { agent.tools.definitions() },
     };
-    let step = turn.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
+    let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
     if reply.cut {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
@@ -168,12 +180,16 @@ fn said(reply: &Reply) -> Message {
 /// Makes all calls of a reply at the same time, and gives their results in the reply's order.
 async fn call(
     agent: &Agent,
-    turn: &Context,
+    turn: &Turn,
     reply: &Reply,
     budget: &mut Budget,
 ) -> Result<Vec<Message>, Stop> {
+    let metered = agent.tools.metered(&reply.calls);
+    if !budget.admit_calls(&turn.scope, reply.calls.len(), metered).await? {
+        return Ok(reply.calls.iter().map(ToolCall::not_made).collect());
+    }
     // Opened in order, before any of them runs: a call's place must not depend on timing.
-    let scopes = (0..reply.calls.len()).map(|place| turn.scope(&format!("call/{place}")));
+    let scopes = (0..reply.calls.len()).map(|place| turn.scope.scope(&format!("call/{place}")));
     let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
     let calls = scopes.iter().zip(&reply.calls);
     let results = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;

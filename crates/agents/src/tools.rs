@@ -9,6 +9,7 @@
 pub mod agent;
 pub mod digest_file;
 pub mod files;
+pub mod guard;
 pub mod http_request;
 pub mod list_files;
 pub mod read_file;
@@ -25,6 +26,7 @@ use tenure_spec::Effect;
 use crate::model::{Definition, Message, Model, ToolCall};
 
 pub use files::Files;
+pub use guard::Guard;
 
 /// Something that a model can have done.
 #[async_trait]
@@ -36,6 +38,11 @@ pub trait Tool: Send + Sync {
     /// [`once`](tenure_sdk::Step::once).
     fn effect(&self) -> Effect {
         Effect::Idempotent
+    }
+
+    /// Whether a call asks models, whose cost it reports.
+    fn is_metered(&self) -> bool {
+        false
     }
 
     /// Does it. `ctx` is a scope of the call's own, `arguments` satisfy the definition's schema.
@@ -77,6 +84,7 @@ pub struct Parts {
 /// The tools of one agent.
 pub struct Toolbox {
     tools: Vec<Checked>,
+    guard: Guard,
 }
 
 struct Checked {
@@ -87,7 +95,7 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Stop> {
+    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts, guard: Guard) -> Result<Self, Stop> {
         let mut opened: Vec<Checked> = Vec::new();
         for tool in tools {
             for tool in open(tool, parts) {
@@ -102,12 +110,21 @@ impl Toolbox {
                 opened.push(tool);
             }
         }
-        Ok(Self { tools: opened })
+        Ok(Self { tools: opened, guard })
     }
 
     /// What the model is told about each tool, in the specification's order.
     pub fn definitions(&self) -> Vec<Definition> {
         self.tools.iter().map(|checked| checked.definition.clone()).collect()
+    }
+
+    /// How many of these calls ask models, and so cost money.
+    pub fn metered(&self, calls: &[ToolCall]) -> usize {
+        let metered = |call: &&ToolCall| {
+            let tool = self.tools.iter().find(|tool| tool.definition.name == call.name);
+            tool.is_some_and(|checked| checked.tool.is_metered())
+        };
+        calls.iter().filter(metered).count()
     }
 
     /// Makes one call in a scope of its own, and gives the message that tells the model.
@@ -127,10 +144,12 @@ impl Toolbox {
             // The name is the model's invention and may not be fit for a key.
             return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;
         };
-        match checked.problems(&call.arguments) {
-            None => checked.tool.call(ctx, &call.arguments).await,
-            Some(failure) => fail(ctx, &step_name(&call.name), &call.arguments, &failure).await,
+        if let Some(failure) = checked.problems(&call.arguments) {
+            return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
+        let (definition, effect) = (&checked.definition, checked.tool.effect().name());
+        let arguments = self.guard.admit(ctx, definition, effect, &call.arguments).await?;
+        checked.tool.call(ctx, &arguments).await
     }
 
     fn unknown(&self, name: &str) -> Failure {

@@ -92,6 +92,17 @@ pub fn from_json(value: Value) -> Result<Spec, Problems> {
     checked(&syntax::recheck(&value)?).map(|document| document.spec)
 }
 
+/// Reads a document that is nothing but a policy, YAML or JSON.
+pub fn policy(text: &str) -> Result<Policy, Problems> {
+    let value = syntax::read(text)?;
+    let problems = RefCell::new(Problems::default());
+    let policy = Policy::read(&Node::root(&value, &problems));
+    match (policy, problems.take()) {
+        (Some(policy), Problems(none)) if none.is_empty() => Ok(policy),
+        (_, problems) => Err(problems),
+    }
+}
+
 fn checked(value: &Value) -> Result<Document, Problems> {
     if !value.is_object() {
         let hint = "write `field: value` lines, `name` among them";

@@ -26,6 +26,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         models: config.models.clone(),
         hooks: config.hooks()?,
         programs: config.programs.clone(),
+        policy: config.policy()?,
     })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;
     let client = Client::connect(&config.url, first.clone())

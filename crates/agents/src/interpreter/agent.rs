@@ -8,7 +8,7 @@ use tenure_spec::{Kind, Limits, Spec};
 use super::Shared;
 use super::answer::Output;
 use crate::model::Model;
-use crate::tools::{Parts, Toolbox};
+use crate::tools::{Guard, Parts, Toolbox};
 
 /// Everything that a run of one version needs.
 pub(super) struct Agent {
@@ -31,6 +31,8 @@ impl Agent {
         let model = shared.models.open(model).map_err(Stop::Failed)?;
         let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
         let retry = retry(&spec.retry);
+        let ceiling = shared.policy.clone();
+        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
@@ -40,7 +42,7 @@ impl Agent {
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::open(&spec.tools, &parts)?,
+            tools: Toolbox::open(&spec.tools, &parts, guard)?,
             model,
             output,
             limits: spec.limits,

@@ -48,6 +48,10 @@ impl Tool for DigestFile {
         }
     }
 
+    fn is_metered(&self) -> bool {
+        true
+    }
+
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {
         let path = text(arguments, "path");
         let step = ctx.step(&step_name(NAME)).kind(EntryKind::Tool).input(arguments);

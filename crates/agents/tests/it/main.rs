@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that helpers, too, are tests and may unwrap.
 #[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod double;
 #[cfg(test)]
 mod example;
@@ -13,6 +15,8 @@ mod graph;
 mod http_request;
 #[cfg(test)]
 mod interpreter;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]
