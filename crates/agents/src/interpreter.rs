@@ -6,6 +6,7 @@
 mod agent;
 mod answer;
 mod budget;
+mod conversation;
 mod graph;
 mod input;
 
@@ -16,12 +17,14 @@ use std::sync::Arc;
 use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::model::{Message, ModelConfig, Models, Reply, Request, Router};
+use crate::model::{Message, ModelConfig, Models, Reply, Request, Router, ToolCall};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
 use answer::Verdict;
 use budget::Budget;
+use conversation::{Client, Start};
+use tenure_spec::conversation::Answer;
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -101,50 +104,94 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node.
+    /// of a graph, the output of its last node. A run that is given a conversation
+    /// ([`tenure_spec::conversation`]) gives an assistant's message.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
-        let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
+        let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
+        let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
         let agent = Agent::new(spec, &self.parts).map_err(Stop::Failed)?;
-        let input = input::text(&input).map_err(Stop::Failed)?;
-        let answer = converse(&agent, &ctx, input).await?;
-        Ok(Payload::json(serde_json::to_vec(&answer)?))
+        start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
+        match converse(&agent, &ctx, start).await? {
+            Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
+            Ended::Said(answer) => Ok(conversation::written(&answer)?),
+        }
     }
 }
 
-/// The whole conversation; gives the final answer.
-async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_json::Value, Stop> {
+/// What a conversation comes to.
+enum Ended {
+    /// The final answer.
+    Answered(serde_json::Value),
+    /// The message for a client that keeps the conversation.
+    Said(Answer),
+}
+
+/// The whole conversation; gives the final answer, or what a client has to hear.
+async fn converse(agent: &Agent, ctx: &Context, start: Start) -> Result<Ended, Stop> {
+    let Start { mut messages, client } = start;
+    let client = client.as_ref();
     let mut budget = Budget::start(&agent.limits, ctx).await?;
-    let mut messages = vec![Message::user(input)];
     loop {
         let turn = budget.next_turn(ctx).await?;
-        let reply = ask(agent, &turn, &messages).await?;
+        let mut reply = ask(agent, client, &turn, &messages).await?;
         budget.spend(&reply.usage);
+        if reply.cut && client.is_some() {
+            return Ok(Ended::Said(conversation::cut(reply)));
+        }
         messages.push(said(&reply));
+        let theirs = handed_over(client, &mut reply);
         if !reply.calls.is_empty() {
             messages.extend(call(agent, &turn, &reply, &mut budget).await?);
+        }
+        if !theirs.is_empty() {
+            return Ok(Ended::Said(conversation::handed(reply.text, theirs)));
+        }
+        if !reply.calls.is_empty() {
+            continue;
+        }
+        if let Some(complaint) = client.and_then(Client::complaint) {
+            messages.push(Message::user(complaint));
             continue;
         }
         match answer::judge(agent.output.as_ref(), &turn, &reply.text).await? {
-            Verdict::Final(answer) => return Ok(answer),
+            Verdict::Final(answer) if client.is_some() => {
+                return Ok(Ended::Said(conversation::said(answer)));
+            }
+            Verdict::Final(answer) => return Ok(Ended::Answered(answer)),
             Verdict::Wrong(problem) => messages.push(Message::user(problem)),
         }
     }
 }
 
+/// Takes out of a reply the calls that are the client's to make.
+fn handed_over(client: Option<&Client>, reply: &mut Reply) -> Vec<ToolCall> {
+    let Some(client) = client else { return Vec::new() };
+    let calls = std::mem::take(&mut reply.calls);
+    let (theirs, ours) = calls.into_iter().partition(|call| client.makes(call));
+    reply.calls = ours;
+    theirs
+}
+
 /// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
 /// comes to this turn with another one must not be given this reply.
-async fn ask(agent: &Agent, turn: &Context, messages: &[Message]) -> Result<Reply, Stop> {
+async fn ask(
+    agent: &Agent,
+    client: Option<&Client>,
+    turn: &Context,
+    messages: &[Message],
+) -> Result<Reply, Stop> {
+    let theirs = client.map(Client::tools).unwrap_or_default();
     let request = Request {
         system: agent.system.clone(),
         messages: messages.to_vec(),
-        tools: agent.tools.definitions(),
+        tools: [agent.tools.definitions().as_slice(), theirs].concat(),
     };
     let step = turn.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
-    if reply.cut {
+    if reply.cut && client.is_none() {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
         return Err(Stop::failed("model_reply_cut", message));
     }

@@ -26,6 +26,7 @@
 mod bounds;
 mod canonical;
 mod chain;
+pub mod conversation;
 mod data;
 pub mod graph;
 mod limits;
