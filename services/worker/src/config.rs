@@ -6,7 +6,7 @@ use std::{env, fs};
 
 use anyhow::Context as _;
 use clap::Parser;
-use tenure_agents::{DefaultModel, Hook, ModelConfig, Secret, ToolSecrets};
+use tenure_agents::{DefaultModel, Hook, ModelConfig, Policy, Secret, ToolSecrets, read_policy};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -76,6 +76,10 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub tool_secrets: Vec<String>,
+    /// File with a policy for the tools of all agents on this worker (YAML, as `policy` in a
+    /// specification): what an agent's own policy allows, this one may still refuse.
+    #[arg(long, value_name = "FILE", env = "TENURE_POLICY")]
+    pub policy: Option<PathBuf>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
@@ -115,6 +119,15 @@ impl Config {
     /// The secrets that tools may use.
     pub(crate) fn secrets(&self) -> anyhow::Result<ToolSecrets> {
         secrets(&self.tool_secrets, |name| env::var(name).ok())
+    }
+
+    /// The policy of the file.
+    pub(crate) fn policy(&self) -> anyhow::Result<Option<Policy>> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("--policy {}", path.display()))?;
+        let policy = read_policy(&text);
+        policy.map(Some).map_err(|why| anyhow::anyhow!("the policy {}: {why}", path.display()))
     }
 
     /// The hooks of the file.

@@ -28,6 +28,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         programs: config.programs.clone(),
         variables: config.variables.clone(),
         secrets: config.secrets()?,
+        policy: config.policy()?,
     })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;
     let client = Client::connect(&config.url, first.clone())

@@ -25,6 +25,7 @@ pub(crate) struct Rig {
     pub(crate) programs: Vec<String>,
     /// The secrets of their tools.
     pub(crate) secrets: ToolSecrets,
+    pub(crate) policy: Option<tenure_spec::Policy>,
     files: TempDir,
 }
 
@@ -47,7 +48,7 @@ impl Rig {
         }
         let (hooks, programs) = (Vec::new(), Vec::new());
         let secrets = ToolSecrets::default();
-        Self { app: App::start().await, hooks, programs, secrets, files: folder }
+        Self { app: App::start().await, hooks, policy: None, programs, secrets, files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -79,6 +80,7 @@ impl Rig {
         Settings {
             models,
             hooks: self.hooks.clone(),
+            policy: self.policy.clone(),
             programs: self.programs.clone(),
             secrets: self.secrets.clone(),
             ..Settings::new(self.files.path())
