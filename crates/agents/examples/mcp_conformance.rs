@@ -5,6 +5,7 @@
 use anyhow::Context as _;
 use serde_json::{Map, Value, json};
 use tenure_agents::mcp::{Call, Reach, Servers};
+use tenure_sdk::Publisher;
 use tenure_spec::{Tool, parse};
 
 #[tokio::main]
@@ -25,6 +26,7 @@ async fn main() -> anyhow::Result<()> {
             arguments: &arguments(&tool.parameters),
             idempotency_key: "conformance",
             effect: tool.effect,
+            publisher: &Publisher::silent(),
         };
         let result = servers.call("default", server, call).await.map_err(failed)?;
         println!("{}: {result}", tool.name);

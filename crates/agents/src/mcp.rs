@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use serde_json::{Map, Value};
-use tenure_sdk::Failure;
+use tenure_sdk::{Failure, Publisher};
 use tenure_spec::{Effect, McpTools};
 
 use crate::secrets::ToolSecrets;
@@ -63,6 +63,8 @@ pub struct Call<'a> {
     pub idempotency_key: &'a str,
     /// What it does to the world.
     pub effect: Effect,
+    /// Who is told of its progress.
+    pub publisher: &'a Publisher,
 }
 
 /// Whose server, and which: the tenant and the server's place as JSON, secrets by their names.

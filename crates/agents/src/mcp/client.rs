@@ -1,18 +1,45 @@
 //! What a server sees of us: who we are, and what we answer to its questions.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use rmcp::ClientHandler;
 use rmcp::model::{
     ClientCapabilities, ClientConfig, ElicitRequestParams, ElicitResult, ElicitationAction,
     ElicitationCapability, ElicitationSchema, ErrorData, FormElicitationCapability, Implementation,
-    ProtocolVersion,
+    ProgressNotificationParam, ProgressToken, ProtocolVersion,
 };
-use rmcp::service::{RequestContext, RoleClient};
-use serde_json::{Map, Value};
+use rmcp::service::{NotificationContext, RequestContext, RoleClient};
+use serde_json::{Map, Value, json};
+use tenure_sdk::Publisher;
 use tenure_spec::Elicitation;
+
+use crate::secrets::ToolSecrets;
+use crate::tools::offer;
 
 /// Our side of a connection. Servers may neither ask a model (sampling) nor see files (roots).
 pub(super) struct Client {
     pub(super) elicitation: Elicitation,
+    pub(super) secrets: ToolSecrets,
+    pub(super) listeners: Listeners,
+}
+
+/// Who is told of the progress of which call.
+#[derive(Clone, Default)]
+pub(super) struct Listeners(Arc<Mutex<HashMap<ProgressToken, Publisher>>>);
+
+impl Listeners {
+    pub(super) fn add(&self, call: ProgressToken, publisher: Publisher) {
+        self.lock().insert(call, publisher);
+    }
+
+    pub(super) fn remove(&self, call: &ProgressToken) {
+        self.lock().remove(call);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<ProgressToken, Publisher>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl ClientHandler for Client {
@@ -32,6 +59,19 @@ impl ClientHandler for Client {
             Some(content) => ElicitResult::new(ElicitationAction::Accept).with_content(content),
             None => ElicitResult::new(ElicitationAction::Decline),
         })
+    }
+
+    async fn on_progress(
+        &self,
+        told: ProgressNotificationParam,
+        _context: NotificationContext<RoleClient>,
+    ) {
+        let Some(publisher) = self.listeners.lock().get(&told.progress_token).cloned() else {
+            return;
+        };
+        let message = told.message.map(|text| self.secrets.remove_from(&offer::clean(&text)));
+        let event = json!({"progress": told.progress, "total": told.total, "message": message});
+        publisher.publish("progress", "application/json", event.to_string());
     }
 
     fn get_info(&self) -> ClientConfig {

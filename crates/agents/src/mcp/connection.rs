@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rmcp::model::{
     CallToolRequest, CallToolRequestParams, CallToolResult, CancelledNotificationParam,
-    ClientRequest, PaginatedRequestParams, RequestId, RequestMetaObject, ServerResult,
+    ClientRequest, PaginatedRequestParams, ProgressToken, RequestId, RequestMetaObject,
+    ServerResult,
 };
 use rmcp::service::{Peer, PeerRequestOptions, RoleClient, RunningService};
 use rmcp::{ServiceError, ServiceExt};
@@ -12,7 +13,7 @@ use serde_json::Value;
 use tenure_spec::McpTools;
 use tokio::runtime::Handle;
 
-use super::client::Client;
+use super::client::{Client, Listeners};
 use super::process::{self, Program};
 use super::translate::{self, Listed};
 use super::trouble::Trouble;
@@ -33,6 +34,7 @@ pub(super) struct Connection {
     // First, so that the program's input ends before the program is waited for.
     service: RunningService<RoleClient, Client>,
     program: Option<Program>,
+    listeners: Listeners,
 }
 
 impl Connection {
@@ -42,7 +44,12 @@ impl Connection {
         reach: &Reach,
         http: &reqwest::Client,
     ) -> Result<Self, Trouble> {
-        let client = Client { elicitation: server.elicitation };
+        let listeners = Listeners::default();
+        let client = Client {
+            elicitation: server.elicitation,
+            secrets: reach.secrets.clone(),
+            listeners: listeners.clone(),
+        };
         let (program, opening) = if let Some(url) = &server.url {
             let transport = http::transport(url, &server.headers, &reach.secrets, http)?;
             (None, tokio::time::timeout(CONNECT, client.serve(transport)).await)
@@ -55,7 +62,7 @@ impl Connection {
             Err(_) => Err(Trouble::Unreachable(format!("it does not answer within {CONNECT:?}"))),
         };
         match opened {
-            Ok(service) => Ok(Self { service, program }),
+            Ok(service) => Ok(Self { service, program, listeners }),
             Err(trouble) => Err(explained(program.as_ref(), trouble).await),
         }
     }
@@ -120,10 +127,16 @@ impl Connection {
         let request = ClientRequest::CallToolRequest(CallToolRequest::new(params));
         let peer = self.service.peer();
         let sent = peer.send_request_with_option(request, options).await?;
-        let mut abandoned = Abandoned { peer: peer.clone(), request: Some(sent.id.clone()) };
+        self.listeners.add(sent.progress_token.clone(), call.publisher.clone());
+        let mut waiting = Waiting {
+            peer: peer.clone(),
+            request: Some(sent.id.clone()),
+            token: sent.progress_token.clone(),
+            listeners: self.listeners.clone(),
+        };
         let answer = sent.await_response().await;
         // Answered, or cancelled because it took too long.
-        abandoned.request = None;
+        waiting.request = None;
         match answer? {
             ServerResult::CallToolResult(result) => Ok(result),
             _ => Err(ServiceError::UnexpectedResponse),
@@ -146,14 +159,17 @@ async fn explained(program: Option<&Program>, trouble: Trouble) -> Trouble {
     }
 }
 
-/// A request that is cancelled at the server when nobody waits for it any more.
-struct Abandoned {
+/// Somebody waits for a request. It is cancelled at the server when nobody does any more.
+struct Waiting {
     peer: Peer<RoleClient>,
     request: Option<RequestId>,
+    token: ProgressToken,
+    listeners: Listeners,
 }
 
-impl Drop for Abandoned {
+impl Drop for Waiting {
     fn drop(&mut self) {
+        self.listeners.remove(&self.token);
         let (Some(request), Ok(runtime)) = (self.request.take(), Handle::try_current()) else {
             return;
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Map, Value};
-use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
+use tenure_sdk::{Attempt, Context, EntryKind, Failure, Retry, Stop};
 use tenure_spec::{Effect, McpTools};
 
 use super::offer::{self, Offer};
@@ -66,19 +66,25 @@ impl Tool for McpTool {
             Effect::Read | Effect::Idempotent => step.retry(self.retry),
         };
         let tenant = ctx.tenant().as_str();
-        let result = step.run(|attempt| self.ask(tenant, arguments, attempt.idempotency_key));
+        let result = step.run(|attempt| self.ask(tenant, arguments, attempt));
         Ok(result.await?.into())
     }
 }
 
 impl McpTool {
-    async fn ask(&self, tenant: &str, arguments: &Value, key: String) -> Result<Value, Failure> {
+    async fn ask(
+        &self,
+        tenant: &str,
+        arguments: &Value,
+        attempt: Attempt,
+    ) -> Result<Value, Failure> {
         let none = Map::new();
         let call = Call {
             tool: &self.listed.name,
             arguments: arguments.as_object().unwrap_or(&none),
-            idempotency_key: &key,
+            idempotency_key: &attempt.idempotency_key,
             effect: self.effect,
+            publisher: &attempt.publisher,
         };
         self.servers.call(tenant, &self.server, call).await
     }
