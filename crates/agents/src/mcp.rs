@@ -216,3 +216,39 @@ fn place(server: &McpTools) -> String {
     let McpTools { url, headers, command, args, env, elicitation, .. } = server;
     serde_json::json!([url, headers, command, args, env, elicitation]).to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn key(number: usize) -> Key {
+        ("default".into(), number.to_string())
+    }
+
+    fn full() -> HashMap<Key, Arc<Slot>> {
+        let start = Instant::now();
+        let slot = |number: usize| {
+            let slot = Slot::new();
+            let used = start + Duration::from_secs(u64::try_from(number % 50).unwrap());
+            *slot.used.lock().unwrap() = used;
+            (key(number), Arc::new(slot))
+        };
+        (1..=SERVERS).map(slot).collect()
+    }
+
+    #[test]
+    fn the_connection_that_was_idle_longest_makes_room() {
+        let mut slots = full();
+        let busy = slots[&key(50)].clone();
+        make_room(&mut slots).unwrap();
+        assert!(!slots.contains_key(&key(100)) && slots.contains_key(&key(50)));
+        assert_eq!(slots.len(), SERVERS - 1);
+        drop(busy);
+
+        let mut slots = full();
+        let _busy: Vec<_> = slots.values().cloned().collect();
+        assert!(make_room(&mut slots).is_err());
+    }
+}

@@ -232,11 +232,14 @@ async fn open(
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
         Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
-        Named::Mcp(server) => return mcp::open(ctx, server, &parts.servers, retry).await,
+        // Sources are boxed: they are large, and most agents have none.
+        Named::Mcp(server) => {
+            return Box::pin(mcp::open(ctx, server, &parts.servers, retry)).await;
+        }
         Named::Hook(hook) => Box::new(hook::Hook { spec: hook.clone(), hooks, retry }),
         Named::OpenApi(service) => {
             let reach = openapi::Reach { client: http, secrets, retry };
-            return openapi::open(ctx, service, reach).await;
+            return Box::pin(openapi::open(ctx, service, reach)).await;
         }
     }])
 }
