@@ -29,14 +29,15 @@ struct Server {
 }
 
 impl Server {
-    fn tools(&self) -> Vec<Tool> {
+    /// Those that each list has.
+    fn ordinary() -> Vec<Tool> {
         let read = || ToolAnnotations::new().read_only(true);
         let numbers = json!({
             "type": "object",
             "properties": {"a": {"type": "number"}, "b": {"type": "number"}},
             "required": ["a", "b"],
         });
-        let mut tools = vec![
+        vec![
             tool("add", "Adds two\u{200b} numbers.", numbers).annotate(read()),
             tool("note", "Writes a note.", json!({"type": "object"})),
             tool("put", "Puts it there.", json!({"type": "object"}))
@@ -49,12 +50,19 @@ impl Server {
             tool("silent", "Never answers.", json!({"type": "object"})).annotate(read()),
             tool("slow", "Tells its progress.", json!({"type": "object"})).annotate(read()),
             tool("odd", "Cannot be called.", json!({"type": "array"})),
-        ];
+        ]
+    }
+
+    /// The tools of a page, and how many there are in all.
+    fn page(&self, start: usize) -> (Vec<Tool>, usize) {
+        let ordinary = Self::ordinary();
         let many = fs::read_to_string(self.folder.join("many")).unwrap_or_default();
-        for number in 0..many.trim().parse().unwrap_or(0) {
-            tools.push(tool(&format!("extra{number}"), "One more.", json!({"type": "object"})));
-        }
-        tools
+        let all = ordinary.len() + many.trim().parse::<usize>().unwrap_or(0);
+        let nth = |place: usize| match place.checked_sub(ordinary.len()) {
+            None => ordinary[place].clone(),
+            Some(n) => tool(&format!("extra{n}"), "One more.", json!({"type": "object"})),
+        };
+        ((start..all.min(start + PAGE)).map(nth).collect(), all)
     }
 
     fn say(&self, line: &str) {
@@ -99,9 +107,8 @@ impl ServerHandler for Server {
     ) -> Result<ListToolsResult, ErrorData> {
         let cursor = request.and_then(|request| request.cursor);
         let start = cursor.and_then(|cursor| cursor.parse().ok()).unwrap_or(0);
-        let tools = self.tools();
-        let next_cursor = (tools.len() > start + PAGE).then(|| (start + PAGE).to_string());
-        let tools = tools.into_iter().skip(start).take(PAGE).collect();
+        let (tools, all) = self.page(start);
+        let next_cursor = (all > start + PAGE).then(|| (start + PAGE).to_string());
         Ok(ListToolsResult { tools, next_cursor, ..ListToolsResult::default() })
     }
 
