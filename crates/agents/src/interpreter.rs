@@ -22,6 +22,7 @@ use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
 use crate::model::{ModelConfig, Models, Router};
+use crate::tools::guard::Tenants;
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -97,6 +98,7 @@ struct Shared {
     http: reqwest::Client,
     programs: Arc<[String]>,
     policy: Option<Arc<Policy>>,
+    tenants: Arc<Tenants>,
 }
 
 impl Interpreter {
@@ -109,8 +111,11 @@ impl Interpreter {
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
         let programs = settings.programs.into();
-        let policy = settings.policy.map(Arc::new);
-        Ok(Self { parts: Arc::new(Shared { files, models, http, programs, policy }), routes })
+        let (policy, tenants) = (settings.policy.map(Arc::new), Arc::default());
+        Ok(Self {
+            parts: Arc::new(Shared { files, models, http, programs, policy, tenants }),
+            routes,
+        })
     }
 
     /// The same, with these to answer what graphs ask.
