@@ -28,6 +28,8 @@ use budget::Budget;
 pub struct Settings {
     /// The folder that file tools can see, and nothing outside it.
     pub files: PathBuf,
+    /// Whether tools may write in that folder.
+    pub files_write: bool,
     /// How models are reached.
     pub models: ModelConfig,
     /// The hooks that graphs may call.
@@ -42,6 +44,7 @@ impl Settings {
     pub fn new(files: impl AsRef<Path>) -> Self {
         Self {
             files: files.as_ref().into(),
+            files_write: false,
             models: ModelConfig::default(),
             hooks: Vec::new(),
             programs: Vec::new(),
@@ -95,6 +98,7 @@ impl Interpreter {
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
         let folder = settings.files;
         let files = Files::open(&folder).map_err(|source| SetupError::Files { folder, source })?;
+        let files = files.writable(settings.files_write);
         let models = Models::new(settings.models).map_err(SetupError::Http)?;
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;

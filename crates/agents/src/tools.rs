@@ -8,11 +8,16 @@
 
 pub mod agent;
 pub mod digest_file;
+pub mod edit_file;
 pub mod files;
 pub mod http_request;
 pub mod list_files;
 pub mod read_file;
+pub mod search_files;
+pub mod time;
+pub mod todo;
 pub mod write_artifact;
+pub mod write_file;
 
 use std::sync::Arc;
 
@@ -36,6 +41,11 @@ pub trait Tool: Send + Sync {
     /// [`once`](tenure_sdk::Step::once).
     fn effect(&self) -> Effect {
         Effect::Idempotent
+    }
+
+    /// What a call with these arguments does: less than [`effect`](Self::effect), if they say so.
+    fn effect_of(&self, _arguments: &Value) -> Effect {
+        self.effect()
     }
 
     /// Does it. `ctx` is a scope of the call's own, `arguments` satisfy the definition's schema.
@@ -62,7 +72,7 @@ impl From<Value> for Output {
 /// What tools are made of; one per worker, except for the model and the retry rule of the agent.
 #[derive(Clone)]
 pub struct Parts {
-    /// The folder that file tools read.
+    /// The folder of the file tools.
     pub files: Files,
     /// The client of [`http_request`].
     pub http: reqwest::Client,
@@ -179,6 +189,11 @@ fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
     vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
+        Named::SearchFiles => Box::new(search_files::SearchFiles { files, retry }),
+        Named::WriteFile => Box::new(write_file::WriteFile { files, retry }),
+        Named::EditFile => Box::new(edit_file::EditFile { files, retry }),
+        Named::Todo => Box::new(todo::Todo),
+        Named::Time => Box::new(time::Time),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
         Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
         Named::HttpRequest { hosts } => {

@@ -33,8 +33,18 @@ pub enum Tool {
     ListFiles,
     /// Reads one file.
     ReadFile,
+    /// Finds lines in files.
+    SearchFiles,
+    /// Writes one file.
+    WriteFile,
+    /// Replaces a text in one file.
+    EditFile,
     /// Reads one file and asks the model a question about it, outside the conversation.
     DigestFile,
+    /// Keeps a list of tasks.
+    Todo,
+    /// Tells the time.
+    Time,
     /// Writes an artifact.
     WriteArtifact,
     /// Has another agent do something.
@@ -42,13 +52,21 @@ pub enum Tool {
 }
 
 /// The tools without options, with their descriptions.
-const PLAIN: [(Tool, &str); 4] = [
+const PLAIN: [(Tool, &str); 9] = [
     (Tool::ListFiles, "Lists the files that the run was given."),
     (Tool::ReadFile, "Reads one file."),
+    (Tool::SearchFiles, "Finds the lines of files that contain a text."),
+    (Tool::WriteFile, "Writes one file, if the worker's operator permits it."),
+    (
+        Tool::EditFile,
+        "Replaces an exact text in one file by another, if the worker's operator permits it.",
+    ),
     (
         Tool::DigestFile,
         "Reads one file and asks the model a question about it, outside the conversation.",
     ),
+    (Tool::Todo, "Keeps the model's list of tasks in the conversation."),
+    (Tool::Time, "Tells the date and time, in UTC and in a zone."),
     (Tool::WriteArtifact, "Writes an artifact."),
 ];
 
@@ -62,7 +80,12 @@ impl Tool {
             Self::HttpRequest { .. } => http_request::NAME,
             Self::ListFiles => "list_files",
             Self::ReadFile => "read_file",
+            Self::SearchFiles => "search_files",
+            Self::WriteFile => "write_file",
+            Self::EditFile => "edit_file",
             Self::DigestFile => "digest_file",
+            Self::Todo => "todo",
+            Self::Time => "time",
             Self::WriteArtifact => "write_artifact",
             Self::Agent(agent) => &agent.name,
         }
@@ -121,8 +144,18 @@ fn plain(name: &str) -> Option<Tool> {
 }
 
 fn read_name(node: &Node<'_>) -> Option<&'static str> {
-    const NAMES: [&str; PLAIN.len() + 1] =
-        ["list_files", "read_file", "digest_file", "write_artifact", http_request::NAME];
+    const NAMES: [&str; PLAIN.len() + 1] = [
+        "list_files",
+        "read_file",
+        "search_files",
+        "write_file",
+        "edit_file",
+        "digest_file",
+        "todo",
+        "time",
+        "write_artifact",
+        http_request::NAME,
+    ];
     node.choice("tool", &NAMES.map(|name| (name, name)))
 }
 

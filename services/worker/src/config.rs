@@ -39,6 +39,10 @@ pub struct Config {
     /// Folder that agents may read; they see nothing outside it.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub files: PathBuf,
+    /// Let agents write in that folder: with the tools `write_file` and `edit_file`, and by the
+    /// programs that they may start.
+    #[arg(long, env = "TENURE_FILES_WRITE")]
+    pub files_write: bool,
     /// Host, beside the providers' own, that keys may be sent to when a specification names it in
     /// `base_url`; may be given several times.
     #[arg(

@@ -23,6 +23,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let files = config.files.clone();
     let interpreter = Interpreter::new(Settings {
         files,
+        files_write: config.files_write,
         models: config.models.clone(),
         hooks: config.hooks()?,
         programs: config.programs.clone(),

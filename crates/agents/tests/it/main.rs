@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod double;
 #[cfg(test)]
+mod editing;
+#[cfg(test)]
 mod example;
 #[cfg(test)]
 mod files;

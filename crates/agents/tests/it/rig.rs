@@ -21,7 +21,9 @@ pub(crate) struct Rig {
     pub(crate) app: App,
     /// The hooks that workers know.
     pub(crate) hooks: Vec<Hook>,
-    files: TempDir,
+    /// What workers are told beside the hooks and the models.
+    pub(crate) base: Settings,
+    pub(crate) files: TempDir,
 }
 
 /// A worker as a process would be: with threads of its own, which a kill ends together.
@@ -41,7 +43,8 @@ impl Rig {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        Self { app: App::start().await, hooks: Vec::new(), files: folder }
+        let base = Settings::new(folder.path());
+        Self { app: App::start().await, hooks: Vec::new(), base, files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -70,7 +73,7 @@ impl Rig {
     }
 
     fn settings(&self, models: ModelConfig) -> Settings {
-        Settings { models, hooks: self.hooks.clone(), ..Settings::new(self.files.path()) }
+        Settings { models, hooks: self.hooks.clone(), ..self.base.clone() }
     }
 
     /// Publishes, runs without keys and waits for the end.
