@@ -11,6 +11,7 @@ use crate::limits::{Limits, Retry};
 use crate::model::Model;
 use crate::node::{Fields, Node};
 use crate::output;
+use crate::policy::Policy;
 use crate::tools::{self, Tool};
 
 /// What one version of an agent is: a document that a user writes, checked. A value that came out
@@ -70,6 +71,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Graph")]
     pub graph: Option<Graph>,
+    /// Which calls of tools may be made. Without it, all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Policy")]
+    pub policy: Option<Policy>,
     /// Where a run ends at the latest.
     #[serde(default)]
     pub limits: Limits,
@@ -106,7 +111,7 @@ impl Kind {
 }
 
 pub(crate) const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "name",
     "kind",
     "description",
@@ -116,6 +121,7 @@ const FIELDS: [&str; 11] = [
     "tools",
     "output",
     "graph",
+    "policy",
     "limits",
     "retry",
 ];
@@ -146,6 +152,7 @@ impl Spec {
             tools: Vec::new(),
             output: None,
             graph: Some(graph),
+            policy: None,
             limits: Limits::default(),
             retry: Retry::default(),
         }
@@ -180,6 +187,7 @@ impl Spec {
             tools: fields.read("tools", tools::read).unwrap_or_default(),
             output: fields.read("output", output::read),
             graph,
+            policy: fields.read("policy", Policy::read),
             limits: fields.read("limits", Limits::read).unwrap_or_default(),
             retry: fields.read("retry", Retry::read).unwrap_or_default(),
         })

@@ -118,11 +118,12 @@ impl Tool {
     }
 
     fn read_source(node: &Node<'_>) -> Option<Self> {
-        let fields = node.fields(&SOURCES)?;
-        if SOURCES.iter().filter(|name| fields.has(name)).count() != 1 {
-            let hint = "give it a `name`, or one source, such as `{agent: {name: researcher}}`";
+        let named = node.object()?.keys().filter(|field| SOURCES.contains(&field.as_str()));
+        if named.count() != 1 {
+            let hint = "give it a `name`, or one source, such as `{agent: {agent: researcher, …}}`";
             return node.problem("names no tool", hint);
         }
+        let fields = node.fields(&SOURCES)?;
         fields.read("agent", AgentTool::read).map(Self::Agent)
     }
 }
