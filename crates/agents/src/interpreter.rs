@@ -17,6 +17,7 @@ use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
 use crate::model::{Message, ModelConfig, Models, Reply, Request, Router};
+use crate::tools::command::{Permits, Variables};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -37,6 +38,17 @@ pub struct Settings {
     /// The programs that tools may start, by the name or path that a specification gives; none
     /// unless listed.
     pub programs: Vec<String>,
+    /// The variables that programs may see if a specification asks for them, with their values.
+    /// `PATH`, which they always see, says where programs are looked for.
+    pub environment: Variables,
+    /// The folders that programs may read, beside the system's and their own.
+    pub readable: Vec<PathBuf>,
+    /// The program that bounds other programs: [`sandbox::this_program`] if this one calls
+    /// [`sandbox::enter`]. Without it no command is executed.
+    ///
+    /// [`sandbox::this_program`]: crate::sandbox::this_program
+    /// [`sandbox::enter`]: crate::sandbox::enter
+    pub sandbox: Option<PathBuf>,
 }
 
 impl Settings {
@@ -48,6 +60,9 @@ impl Settings {
             models: ModelConfig::default(),
             hooks: Vec::new(),
             programs: Vec::new(),
+            environment: Variables::default(),
+            readable: Vec::new(),
+            sandbox: None,
         }
     }
 }
@@ -90,12 +105,13 @@ struct Shared {
     files: Files,
     models: Models,
     http: reqwest::Client,
-    programs: Arc<[String]>,
+    permits: Permits,
 }
 
 impl Interpreter {
     /// An interpreter with these settings. A rustls crypto provider must be installed.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
+        let permits = permits(&settings);
         let folder = settings.files;
         let files = Files::open(&folder).map_err(|source| SetupError::Files { folder, source })?;
         let files = files.writable(settings.files_write);
@@ -103,8 +119,7 @@ impl Interpreter {
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-        let programs = settings.programs.into();
-        Ok(Self { parts: Arc::new(Shared { files, models, http, programs }), routes })
+        Ok(Self { parts: Arc::new(Shared { files, models, http, permits }), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -125,6 +140,18 @@ impl Interpreter {
         let input = input::text(&input).map_err(Stop::Failed)?;
         let answer = converse(&agent, &ctx, input).await?;
         Ok(Payload::json(serde_json::to_vec(&answer)?))
+    }
+}
+
+/// What commands may do. The path of the folder is made absolute: they work elsewhere.
+fn permits(settings: &Settings) -> Permits {
+    Permits {
+        sandbox: settings.sandbox.clone(),
+        programs: settings.programs.clone().into(),
+        environment: settings.environment.clone(),
+        readable: settings.readable.clone().into(),
+        files: std::path::absolute(&settings.files).unwrap_or_else(|_| settings.files.clone()),
+        write: settings.files_write,
     }
 }
 

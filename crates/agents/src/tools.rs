@@ -7,6 +7,7 @@
 //! keeps them whatever becomes of the source.
 
 pub mod agent;
+pub mod command;
 pub mod digest_file;
 pub mod edit_file;
 pub mod files;
@@ -82,6 +83,8 @@ pub struct Parts {
     pub retry: Retry,
     /// The programs that tools may start on this worker; none unless its operator lists them.
     pub programs: Arc<[String]>,
+    /// What else commands may do.
+    pub permits: command::Permits,
 }
 
 /// The tools of one agent.
@@ -185,7 +188,7 @@ async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Re
 /// The tools of one line of a specification.
 fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry, .. } = parts.clone();
+    let Parts { files, http, model, retry, permits, .. } = parts.clone();
     vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
@@ -200,6 +203,9 @@ fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
         Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
+        Named::Command(command) => {
+            Box::new(command::Command::new((**command).clone(), permits, retry))
+        }
     }]
 }
 

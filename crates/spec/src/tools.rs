@@ -5,6 +5,7 @@
 //! its type, `read` and schema, a variant here, and a line in [`SOURCES`].
 
 mod agent;
+mod command;
 mod effect;
 mod http_request;
 
@@ -19,6 +20,7 @@ use crate::bounds::MAX_TOOL_NAME;
 use crate::node::Node;
 
 pub use agent::{AgentTool, Manner};
+pub use command::{CommandTool, Isolation};
 pub use effect::Effect;
 
 /// One tool, or a source of several.
@@ -49,6 +51,8 @@ pub enum Tool {
     WriteArtifact,
     /// Has another agent do something.
     Agent(AgentTool),
+    /// Executes a program.
+    Command(Box<CommandTool>),
 }
 
 /// The tools without options, with their descriptions.
@@ -71,7 +75,7 @@ const PLAIN: [(Tool, &str); 9] = [
 ];
 
 /// The fields that name a source with options of its own.
-const SOURCES: [&str; 1] = ["agent"];
+const SOURCES: [&str; 2] = ["agent", "command"];
 
 impl Tool {
     /// The name of the tool, in documents and for the model; of a source of several, its own name.
@@ -88,6 +92,7 @@ impl Tool {
             Self::Time => "time",
             Self::WriteArtifact => "write_artifact",
             Self::Agent(agent) => &agent.name,
+            Self::Command(command) => &command.name,
         }
     }
 
@@ -124,7 +129,9 @@ impl Tool {
             return node.problem("names no tool", hint);
         }
         let fields = node.fields(&SOURCES)?;
-        fields.read("agent", AgentTool::read).map(Self::Agent)
+        let command = fields.read("command", CommandTool::read);
+        let command = command.map(|command| Self::Command(Box::new(command)));
+        fields.read("agent", AgentTool::read).map(Self::Agent).or(command)
     }
 }
 
@@ -176,6 +183,7 @@ impl Serialize for Tool {
                 json!({"name": self.name(), "hosts": hosts}).serialize(serializer)
             }
             Self::Agent(agent) => json!({"agent": agent}).serialize(serializer),
+            Self::Command(command) => json!({"command": command}).serialize(serializer),
             plain => serializer.serialize_str(plain.name()),
         }
     }
@@ -203,6 +211,7 @@ impl JsonSchema for Tool {
                 },
                 http_request::schema(),
                 source::<AgentTool>(generator, "agent", "Has another agent do something."),
+                source::<CommandTool>(generator, "command", "Executes a program."),
             ],
         })
     }

@@ -205,7 +205,8 @@ fn unwritable(path: &str, error: &io::Error) -> Failure {
 }
 
 fn digest(text: &str) -> String {
-    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+    let append = |hex: String, byte: &u8| hex + &format!("{byte:02x}");
+    Sha256::digest(text.as_bytes()).iter().fold(String::new(), append)
 }
 
 fn diff(old: &str, new: &str) -> String {
