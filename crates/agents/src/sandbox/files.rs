@@ -7,7 +7,7 @@ use std::path::Path;
 
 use landlock::{
     ABI, Access, AccessFs, CompatLevel, Compatible, LandlockStatus, PathBeneath, RestrictionStatus,
-    Ruleset, RulesetAttr, RulesetCreatedAttr, RulesetError, RulesetStatus, Scope,
+    Ruleset, RulesetAttr, RulesetCreated, RulesetCreatedAttr, RulesetError, Scope,
     path_beneath_rules,
 };
 use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, open, openat2};
@@ -76,19 +76,22 @@ pub(super) fn enter(root: &Path, directory: &Path) -> io::Result<OwnedFd> {
     Ok(directory)
 }
 
-/// Gives up all other files, for ever.
-pub(super) fn restrict(request: &Request, directory: OwnedFd) -> Result<(), String> {
-    match rules(request, directory).map_err(|error| error.to_string())? {
-        RestrictionStatus { ruleset: RulesetStatus::NotEnforced, .. } => {
-            Err("this kernel has no Landlock (Linux 5.13)".into())
-        }
-        RestrictionStatus { landlock: LandlockStatus::Available { effective_abi, .. }, .. }
-            if effective_abi < ABI::V3 =>
-        {
+/// Gives up all other files, for ever. Tells whether [`shield`] will hold.
+pub(super) fn restrict(request: &Request, directory: OwnedFd) -> Result<bool, String> {
+    match rules(request, directory).map_err(|error| error.to_string())?.landlock {
+        LandlockStatus::Available { effective_abi: ABI::V1 | ABI::V2, .. } => {
             Err("this kernel lets files outside be cut short (until Linux 6.2)".into())
         }
-        _ => Ok(()),
+        LandlockStatus::Available { effective_abi, .. } => Ok(effective_abi >= ABI::V6),
+        _ => Err("this kernel has no Landlock (Linux 5.13)".into()),
     }
+}
+
+/// Gives up every other process, the sandbox's included: none can be sent a signal or looked into.
+/// Where the kernel cannot, nothing changes.
+pub(super) fn shield() {
+    let scoped = Ruleset::default().scope(Scope::from_all(ABI::V6));
+    let _ = scoped.and_then(Ruleset::create).and_then(RulesetCreated::restrict_self);
 }
 
 fn rules(request: &Request, directory: OwnedFd) -> Result<RestrictionStatus, RulesetError> {

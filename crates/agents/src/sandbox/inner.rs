@@ -1,6 +1,6 @@
 //! The second part: rights are given up, then the command is watched over.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::{self, BufRead as _};
 use std::process::ExitCode;
 
@@ -32,7 +32,7 @@ pub(super) fn run(namespaces: rustix::io::Result<()>) -> ExitCode {
         Ok(()) => first(&mut request, &mut missing),
         Err(error) => alone(error, &mut missing),
     };
-    if let Err(why) = bound(&request, &mut missing) {
+    if let Err(why) = bound(&request, &reach, &mut missing) {
         return supervise::refuse(why, missing);
     }
     if request.required && !missing.is_empty() {
@@ -70,17 +70,23 @@ fn alone(error: rustix::io::Errno, missing: &mut Vec<String>) -> Reach {
     ));
     // An old kernel without it leaves orphans to others.
     let _ = set_child_subreaper(Some(getpid()));
-    Reach::Children
+    // While files can still be opened. The list is read anew each time.
+    Reach::Children(File::open("/proc/thread-self/children").ok())
 }
 
 /// Gives up rights, for this process and all that it starts.
-fn bound(request: &Request, missing: &mut Vec<String>) -> Result<(), String> {
+fn bound(request: &Request, reach: &Reach, missing: &mut Vec<String>) -> Result<(), String> {
     let directory = files::enter(&request.root, &request.directory)
         .map_err(|error| format!("its directory cannot be entered: {error}"))?;
     set_no_new_privs(true).map_err(|error| format!("its rights cannot be bounded: {error}"))?;
     drop_capabilities();
-    if let Err(why) = files::restrict(request, directory) {
-        missing.push(format!("files: {why}"));
+    match files::restrict(request, directory) {
+        // The first process of a namespace cannot be ended from within.
+        Ok(false) if matches!(reach, Reach::Children(_)) => {
+            missing.push("the sandbox itself, which a command can end (until Linux 6.12)".into());
+        }
+        Ok(_) => {}
+        Err(why) => missing.push(format!("files: {why}")),
     }
     if let Err(why) = syscalls::restrict(request.network) {
         missing.push(format!("system calls and network: {why}"));

@@ -28,6 +28,8 @@ pub(super) fn become_program(mut args: Vec<OsString>) -> ExitCode {
     let mut command = Command::new(&args[2]);
     command.args(words);
     #[cfg(target_os = "linux")]
+    super::files::shield();
+    #[cfg(target_os = "linux")]
     let died =
         rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL));
     #[cfg(not(target_os = "linux"))]

@@ -6,24 +6,23 @@ use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, kill_process_group, wait};
 
 use super::request::{Ended, Kept, Outcome, Report, Request};
 use super::{WORD, tail, this_program};
 
-/// Rounds of ending children that are found: more than a chain of processes that hides in time.
-const ROUNDS: usize = 1_000;
+/// How long orphans are looked for: each that ends may leave others.
+const SEARCH: Duration = Duration::from_secs(5);
 
 /// How far the end of a command reaches.
-#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Reach {
     /// To everything: this is the first process of a namespace.
     #[cfg(target_os = "linux")]
     Namespace,
-    /// To its group of processes, and to orphans that are found.
-    Children,
+    /// To its group of processes, and to orphans that are found in this list of children.
+    Children(Option<File>),
 }
 
 /// What the command is ended by.
@@ -36,10 +35,8 @@ enum Event {
 
 /// Executes it and tells what became of it. The worker that has gone is told nothing.
 pub(super) fn run(request: Request, reach: Reach, missing: Vec<String>) -> ExitCode {
-    // Opened while that is still possible for sure; the list is read anew from its start.
-    let children = File::open("/proc/thread-self/children").ok();
     let begun = Instant::now();
-    let mut child = match start(&request, reach) {
+    let mut child = match start(&request, &reach) {
         Ok(child) => child,
         Err(error) => return refuse(format!("it cannot be started: {error}"), missing),
     };
@@ -53,11 +50,11 @@ pub(super) fn run(request: Request, reach: Reach, missing: Vec<String>) -> ExitC
         Next::Exited(status) => (Some(status), false),
         Next::Late => (None, true),
         Next::Unwanted => {
-            end(reach, &child, children);
+            end(reach, &child);
             return ExitCode::FAILURE;
         }
     };
-    end(reach, &child, children);
+    end(reach, &child);
     let status = status.or_else(|| last_status(&events));
     // Everything that could write has ended.
     let _ = ended.join();
@@ -88,9 +85,9 @@ fn tell_worker(report: &Report) -> ExitCode {
     }
 }
 
-fn start(request: &Request, reach: Reach) -> io::Result<Child> {
+fn start(request: &Request, reach: &Reach) -> io::Result<Child> {
     let limits = serde_json::to_string(&request.limits)?;
-    let count = if reach == Reach::Children { "-" } else { "count" };
+    let count = if matches!(reach, Reach::Children(_)) { "-" } else { "count" };
     Command::new(this_program())
         .args([WORD, "program", &limits, count])
         .arg(&request.program)
@@ -159,16 +156,16 @@ fn last_status(events: &Receiver<Event>) -> Option<ExitStatus> {
 }
 
 /// Ends everything within reach. That something has ended already is fine.
-fn end(reach: Reach, child: &Child, children: Option<File>) {
+fn end(reach: Reach, child: &Child) {
     match reach {
         // To the first process of a namespace this is all of it, and nothing of it can still fork.
         #[cfg(target_os = "linux")]
         Reach::Namespace => {
             let _ = kill_process_group(Pid::INIT, Signal::KILL);
         }
-        Reach::Children => {
+        Reach::Children(list) => {
             let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
-            orphans(children);
+            orphans(list);
         }
     }
 }
@@ -177,7 +174,8 @@ fn end(reach: Reach, child: &Child, children: Option<File>) {
 /// process, which finds them in its list.
 fn orphans(children: Option<File>) {
     let Some(mut children) = children else { return };
-    for _ in 0..ROUNDS {
+    let begun = Instant::now();
+    while begun.elapsed() < SEARCH {
         let mut list = String::new();
         let read = children.rewind().and_then(|()| children.read_to_string(&mut list));
         if read.is_err() || list.trim().is_empty() {
@@ -205,5 +203,5 @@ pub(super) fn run_unbounded() -> ExitCode {
     if let Err(error) = std::env::set_current_dir(request.root.join(&request.directory)) {
         return refuse(format!("its directory cannot be entered: {error}"), missing);
     }
-    run(request, Reach::Children, missing)
+    run(request, Reach::Children(None), missing)
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -37,6 +37,21 @@ impl Place {
             write: true,
         };
         Self { dir, permits }
+    }
+
+    /// The same with a script that starts the sandbox in other circumstances.
+    fn within(script: &str) -> Self {
+        let mut place = Self::new();
+        let path = place.dir.path().join("sandbox");
+        let sandbox = place.permits.sandbox.take().unwrap();
+        let script =
+            format!("#!/bin/bash\nPATH=/usr/bin:/bin\n{script} {} \"$@\"\n", sandbox.display());
+        fs::write(&path, script).unwrap();
+        for folder in [place.dir.path(), &path, &place.given()] {
+            fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        place.permits.sandbox = Some(path);
+        place
     }
 
     fn given(&self) -> PathBuf {
@@ -273,4 +288,46 @@ async fn a_call_that_is_given_up_ends_its_command() {
         assert!(begun.elapsed() < Duration::from_secs(10), "it lives on");
         tokio::task::yield_now().await;
     }
+}
+
+/// Starts a program where no further namespace may be made, as in many containers.
+const NO_NAMESPACES: &str =
+    "exec unshare -Ur bash -c 'echo 0 > /proc/sys/user/max_user_namespaces; exec \"$@\"' -";
+
+#[tokio::test]
+async fn without_namespaces_the_rest_holds_and_the_result_says_so() {
+    let place = Place::within(NO_NAMESPACES);
+    let sleep = seconds();
+    let script = format!(
+        "setsid -f sleep {sleep}; kill -9 $PPID; cat ../secret.txt /etc/shadow /proc/$PPID/environ; \
+         perl -e 'use Socket; socket(S, AF_INET, SOCK_STREAM, 0) or die'; echo end"
+    );
+    let told = place.shell("", &script).await;
+    assert_eq!(told["stdout"], "end\n", "{told}");
+    assert!(told["stderr"].as_str().unwrap().contains("Died"), "{told}");
+    assert!(told["not_bounded"][0].as_str().unwrap().contains("namespaces"), "{told}");
+    assert!(!lives(&sleep));
+
+    let told = place.shell("time: 1s", &format!("setsid -f sleep {sleep}; sleep {sleep}")).await;
+    assert!(told["killed"].is_string(), "{told}");
+    assert!(!lives(&sleep));
+
+    let required = place.run("program: cat, isolation: required", json!({})).await.unwrap_err();
+    assert!(required.message.contains("namespaces"), "{required:?}");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_not_root_bounds_processes_exactly() {
+    // Who is not root has nothing to give up: the other tests are about them.
+    let place = match fs::metadata("/proc/self").unwrap().uid() {
+        0 => Place::within("exec setpriv --reuid 65534 --regid 65534 --clear-groups"),
+        _ => Place::new(),
+    };
+    let script = "for i in $(seq 60); do sleep 9 & done 2>/dev/null; jobs | wc -l";
+    let told = place.shell("processes: 100, isolation: required", script).await;
+    assert_eq!(told["stdout"], "60\n", "{told}");
+    let told = place.shell("processes: 20, time: 2s", script).await;
+    assert!(told["killed"].is_string(), "{told}");
+    let told = place.shell("", "cat /etc/shadow ../secret.txt").await;
+    assert_eq!(told["stdout"], "", "{told}");
 }

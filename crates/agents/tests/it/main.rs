@@ -2,6 +2,8 @@
 
 // `cfg(test)` tells clippy that helpers, too, are tests and may unwrap.
 #[cfg(test)]
+mod coding;
+#[cfg(test)]
 mod command;
 #[cfg(test)]
 mod double;

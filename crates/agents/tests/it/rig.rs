@@ -107,6 +107,19 @@ impl Rig {
         records
     }
 
+    /// The results of the steps whose keys end so, in the order of the keys.
+    pub(crate) async fn results(&self, run: &v1::Run, name: &str) -> Vec<Value> {
+        let records =
+            self.records(run).await.into_iter().filter(|record| record.key.ends_with(name));
+        let result = |record: v1::Record| match record.status {
+            Some(v1::record::Status::Succeeded(payload)) => {
+                serde_json::from_slice(&payload.data).unwrap()
+            }
+            other => panic!("{}: {other:?}", record.key),
+        };
+        records.map(result).collect()
+    }
+
     /// The keys of a run, sorted: parallel calls are recorded in any order.
     pub(crate) async fn keys(&self, run: &v1::Run) -> Vec<String> {
         self.records(run).await.into_iter().map(|record| record.key).collect()
