@@ -46,6 +46,7 @@ pub mod sandbox;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
+pub use tenure_spec::{Policy, policy as read_policy};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};

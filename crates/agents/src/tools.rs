@@ -11,6 +11,7 @@ pub mod command;
 pub mod digest_file;
 pub mod edit_file;
 pub mod files;
+pub mod guard;
 pub mod http_request;
 pub mod list_files;
 pub mod read_file;
@@ -26,11 +27,12 @@ use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
-use tenure_spec::Effect;
+use tenure_spec::{AgentTool, Effect};
 
 use crate::model::{Definition, Message, Model, ToolCall};
 
 pub use files::Files;
+pub use guard::Guard;
 
 /// Something that a model can have done.
 #[async_trait]
@@ -49,6 +51,11 @@ pub trait Tool: Send + Sync {
         self.effect()
     }
 
+    /// Whether a call asks models, whose cost it reports.
+    fn is_metered(&self) -> bool {
+        false
+    }
+
     /// Does it. `ctx` is a scope of the call's own, `arguments` satisfy the definition's schema.
     /// Effects belong into steps of `ctx`, the first being called [`step_name`]. A
     /// [`Stop::Failed`] is told to the model.
@@ -62,11 +69,13 @@ pub struct Output {
     pub value: Value,
     /// What models consumed on the way.
     pub usage: Usage,
+    /// Who goes on with the conversation, if it is handed over.
+    pub transfer: Option<AgentTool>,
 }
 
 impl From<Value> for Output {
     fn from(value: Value) -> Self {
-        Self { value, usage: Usage::default() }
+        Self { value, usage: Usage::default(), transfer: None }
     }
 }
 
@@ -90,6 +99,7 @@ pub struct Parts {
 /// The tools of one agent.
 pub struct Toolbox {
     tools: Vec<Checked>,
+    guard: Guard,
 }
 
 struct Checked {
@@ -100,7 +110,7 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Stop> {
+    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts, guard: Guard) -> Result<Self, Stop> {
         let mut opened: Vec<Checked> = Vec::new();
         for tool in tools {
             for tool in open(tool, parts) {
@@ -115,7 +125,7 @@ impl Toolbox {
                 opened.push(tool);
             }
         }
-        Ok(Self { tools: opened })
+        Ok(Self { tools: opened, guard })
     }
 
     /// What the model is told about each tool, in the specification's order.
@@ -123,8 +133,20 @@ impl Toolbox {
         self.tools.iter().map(|checked| checked.definition.clone()).collect()
     }
 
-    /// Makes one call in a scope of its own, and gives the message that tells the model.
-    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Usage), Stop> {
+    /// How many of these calls ask models, and so cost money.
+    pub fn metered(&self, calls: &[ToolCall]) -> usize {
+        let metered =
+            |call: &&ToolCall| self.named(&call.name).is_some_and(|named| named.tool.is_metered());
+        calls.iter().filter(metered).count()
+    }
+
+    fn named(&self, name: &str) -> Option<&Checked> {
+        self.tools.iter().find(|tool| tool.definition.name == name)
+    }
+
+    /// Makes one call in a scope of its own, and gives the message that tells the model beside the
+    /// rest of what it gave.
+    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Output), Stop> {
         let output = match self.attempt(ctx, call).await {
             Ok(output) => output,
             Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
@@ -132,18 +154,20 @@ impl Toolbox {
         };
         let text = output.value.to_string();
         let message = Message::Tool { call: call.id.clone(), name: call.name.clone(), text };
-        Ok((message, output.usage))
+        Ok((message, output))
     }
 
     async fn attempt(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
-        let Some(checked) = self.tools.iter().find(|tool| tool.definition.name == call.name) else {
+        let Some(checked) = self.named(&call.name) else {
             // The name is the model's invention and may not be fit for a key.
             return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;
         };
-        match checked.problems(&call.arguments) {
-            None => checked.tool.call(ctx, &call.arguments).await,
-            Some(failure) => fail(ctx, &step_name(&call.name), &call.arguments, &failure).await,
+        if let Some(failure) = checked.problems(&call.arguments) {
+            return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
+        let (definition, effect) = (&checked.definition, checked.tool.effect_of(&call.arguments));
+        let arguments = self.guard.admit(ctx, definition, effect.name(), &call.arguments).await?;
+        checked.tool.call(ctx, &arguments).await
     }
 
     fn unknown(&self, name: &str) -> Failure {

@@ -26,6 +26,7 @@
 mod bounds;
 mod canonical;
 mod chain;
+pub mod conversation;
 mod data;
 pub mod expression;
 pub mod graph;
@@ -43,6 +44,7 @@ mod suggest;
 mod syntax;
 pub mod template;
 mod tools;
+mod window;
 
 use std::cell::RefCell;
 
@@ -61,6 +63,7 @@ pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use tools::{AgentTool, CommandTool, Effect, Isolation, Manner, Tool};
+pub use window::Window;
 
 use node::Node;
 
@@ -90,6 +93,17 @@ pub fn parse(text: &str) -> Result<Spec, Problems> {
 #[expect(clippy::needless_pass_by_value, reason = "a document is handed over, not lent")]
 pub fn from_json(value: Value) -> Result<Spec, Problems> {
     checked(&syntax::recheck(&value)?).map(|document| document.spec)
+}
+
+/// Reads a document that is nothing but a policy, YAML or JSON.
+pub fn policy(text: &str) -> Result<Policy, Problems> {
+    let value = syntax::read(text)?;
+    let problems = RefCell::new(Problems::default());
+    let policy = Policy::read(&Node::root(&value, &problems));
+    match (policy, problems.take()) {
+        (Some(policy), Problems(none)) if none.is_empty() => Ok(policy),
+        (_, problems) => Err(problems),
+    }
 }
 
 fn checked(value: &Value) -> Result<Document, Problems> {

@@ -6,7 +6,7 @@ use std::{env, fs};
 use anyhow::Context as _;
 use clap::Parser;
 use tenure_agents::tools::command::Variables;
-use tenure_agents::{DefaultModel, Hook, ModelConfig, Secret};
+use tenure_agents::{DefaultModel, Hook, ModelConfig, Policy, Secret, read_policy};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -90,6 +90,10 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub readable: Vec<PathBuf>,
+    /// File with a policy for the tools of all agents on this worker (YAML, as `policy` in a
+    /// specification): what an agent's own policy allows, this one may still refuse.
+    #[arg(long, value_name = "FILE", env = "TENURE_POLICY")]
+    pub policy: Option<PathBuf>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
@@ -125,6 +129,15 @@ impl Config {
     pub(crate) fn environment(&self) -> Variables {
         let names = self.variables.iter().map(String::as_str).chain(["PATH"]);
         names.filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))).collect()
+    }
+
+    /// The policy of the file.
+    pub(crate) fn policy(&self) -> anyhow::Result<Option<Policy>> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("--policy {}", path.display()))?;
+        let policy = read_policy(&text);
+        policy.map(Some).map_err(|why| anyhow::anyhow!("the policy {}: {why}", path.display()))
     }
 
     /// The hooks of the file.

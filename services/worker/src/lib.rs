@@ -31,6 +31,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         environment: config.environment(),
         readable: config.readable.clone(),
         sandbox: Some(tenure_agents::sandbox::this_program()),
+        policy: config.policy()?,
     })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;
     let client = Client::connect(&config.url, first.clone())

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use tenure_sdk::{Failure, Retry, Stop};
-use tenure_spec::{Kind, Limits, Spec};
+use tenure_spec::{Kind, Limits, Spec, Window};
 
 use super::Shared;
 use super::answer::Output;
 use crate::model::Model;
-use crate::tools::{Parts, Toolbox};
+use crate::tools::{Guard, Parts, Toolbox};
 
 /// Everything that a run of one version needs.
 pub(super) struct Agent {
@@ -18,6 +18,8 @@ pub(super) struct Agent {
     pub(super) tools: Toolbox,
     /// The form of the final answer; text if there is none.
     pub(super) output: Option<Output>,
+    /// What of the conversation the model sees; all of it if there is none.
+    pub(super) window: Option<Window>,
     pub(super) limits: Limits,
     pub(super) retry: Retry,
 }
@@ -31,6 +33,8 @@ impl Agent {
         let model = shared.models.open(model).map_err(Stop::Failed)?;
         let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
         let retry = retry(&spec.retry);
+        let ceiling = shared.policy.clone();
+        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
@@ -41,9 +45,10 @@ impl Agent {
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::open(&spec.tools, &parts)?,
+            tools: Toolbox::open(&spec.tools, &parts, guard)?,
             model,
             output,
+            window: spec.window,
             limits: spec.limits,
             retry,
         })

@@ -2,9 +2,15 @@
 
 // `cfg(test)` tells clippy that helpers, too, are tests and may unwrap.
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
+mod budget;
+#[cfg(test)]
 mod coding;
 #[cfg(test)]
 mod command;
+#[cfg(test)]
+mod conversation;
 #[cfg(test)]
 mod double;
 #[cfg(test)]
@@ -19,6 +25,8 @@ mod graph;
 mod http_request;
 #[cfg(test)]
 mod interpreter;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub(crate) struct Rig {
     pub(crate) hooks: Vec<Hook>,
     /// What workers are told beside the hooks and the models.
     pub(crate) base: Settings,
+    pub(crate) policy: Option<tenure_spec::Policy>,
     pub(crate) files: TempDir,
 }
 
@@ -44,7 +45,7 @@ impl Rig {
             std::fs::write(path, text).unwrap();
         }
         let base = Settings::new(folder.path());
-        Self { app: App::start().await, hooks: Vec::new(), base, files: folder }
+        Self { app: App::start().await, hooks: Vec::new(), base, policy: None, files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -73,7 +74,8 @@ impl Rig {
     }
 
     fn settings(&self, models: ModelConfig) -> Settings {
-        Settings { models, hooks: self.hooks.clone(), ..self.base.clone() }
+        let (hooks, policy) = (self.hooks.clone(), self.policy.clone());
+        Settings { models, hooks, policy, ..self.base.clone() }
     }
 
     /// Publishes, runs without keys and waits for the end.
