@@ -44,6 +44,7 @@ pub mod mcp;
 pub mod model;
 mod openapi;
 mod patience;
+pub mod sandbox;
 mod secrets;
 pub mod tools;
 

@@ -12,7 +12,7 @@ mod process;
 mod translate;
 mod trouble;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -22,6 +22,7 @@ use tenure_sdk::{Failure, Publisher};
 use tenure_spec::{Effect, McpTools};
 
 use crate::secrets::ToolSecrets;
+use crate::tools::command::Variables;
 use crate::tools::offer::Offer;
 
 use connection::Connection;
@@ -40,7 +41,7 @@ pub struct Reach {
     /// The programs that may be started, by the name or path that a specification gives.
     pub programs: Arc<[String]>,
     /// Variables that each program is given.
-    pub variables: BTreeMap<String, String>,
+    pub variables: Variables,
     /// The folder that programs are started in.
     pub folder: PathBuf,
 }

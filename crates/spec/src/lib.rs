@@ -63,7 +63,8 @@ pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use tools::{
-    AgentTool, Effect, Elicitation, HookTool, Manner, McpTools, OpenApiTools, SECRET, Tool,
+    AgentTool, CommandTool, Effect, Elicitation, HookTool, Isolation, Manner, McpTools,
+    OpenApiTools, SECRET, Tool,
 };
 pub use window::Window;
 

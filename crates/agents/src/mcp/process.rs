@@ -6,11 +6,12 @@ use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use process_wrap::tokio::{ChildWrapper, CommandWrap, ProcessGroup};
+#[cfg(unix)]
+use rustix::process::{Pid, Signal, kill_process_group};
 use tenure_sdk::Failure;
 use tenure_spec::McpTools;
 use tokio::io::AsyncReadExt;
-use tokio::process::{ChildStderr, ChildStdin, ChildStdout};
+use tokio::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
 
@@ -27,7 +28,7 @@ const LISTENING: Duration = Duration::from_millis(200);
 
 /// A program that runs. Dropped, it ends, with all processes of its group.
 pub(super) struct Program {
-    child: Option<Box<dyn ChildWrapper>>,
+    group: Option<Group>,
     last_words: Arc<Mutex<String>>,
     /// Closed when the program says no more.
     silent: watch::Receiver<()>,
@@ -44,20 +45,21 @@ pub(super) fn start(server: &McpTools, reach: &Reach) -> Result<(Program, Pipes)
     }
     let variables = reach.secrets.fill_all(&server.env, Receiver::Program);
     let variables = variables.map_err(Trouble::Forbidden)?;
-    let mut group = CommandWrap::with_new(command, |process| {
-        process.args(&server.args).env_clear().envs(&reach.variables).envs(variables);
-        process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        if reach.folder.is_dir() {
-            process.current_dir(&reach.folder);
-        }
-    });
-    group.wrap(ProcessGroup::leader());
+    let mut process = Command::new(command);
+    process.args(&server.args).env_clear().envs(reach.variables.iter()).envs(variables);
+    process.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    #[cfg(unix)]
+    process.process_group(0);
+    if reach.folder.is_dir() {
+        process.current_dir(&reach.folder);
+    }
     let failed = |error: io::Error| Trouble::Unreachable(format!("`{command}`: {error}"));
-    let mut child = group.spawn().map_err(failed)?;
-    let pipes = (child.stdout().take(), child.stdin().take(), child.stderr().take());
+    let mut child = process.spawn().map_err(failed)?;
+    let pipes = (child.stdout.take(), child.stdin.take(), child.stderr.take());
     let last_words = Arc::<Mutex<String>>::default();
     let (speaks, silent) = watch::channel(());
-    let program = Program { child: Some(child), last_words: last_words.clone(), silent };
+    let group = Some(Group { leader: child.id(), child });
+    let program = Program { group, last_words: last_words.clone(), silent };
     let (Some(output), Some(input), Some(errors)) = pipes else {
         return Err(failed(io::ErrorKind::BrokenPipe.into()));
     };
@@ -94,24 +96,31 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let Some(child) = self.child.take() else { return };
-        let mut group = Group(child);
+        let Some(mut group) = self.group.take() else { return };
         if let Ok(runtime) = Handle::try_current() {
             runtime.spawn(async move {
                 // Its input ends with the connection, which is how a server is asked to end.
-                let _ = tokio::time::timeout(GRACE, group.0.wait()).await;
+                let _ = tokio::time::timeout(GRACE, group.child.wait()).await;
             });
         }
     }
 }
 
 /// A program and all that it has started, which are killed where this is dropped.
-struct Group(Box<dyn ChildWrapper>);
+struct Group {
+    child: Child,
+    /// The id of the program, and of its group.
+    leader: Option<u32>,
+}
 
 impl Drop for Group {
     fn drop(&mut self) {
         // What has ended already cannot be killed, which is as good.
-        let _ = self.0.start_kill();
+        #[cfg(unix)]
+        if let Some(leader) = self.leader.and_then(|id| Pid::from_raw(id.try_into().ok()?)) {
+            let _ = kill_process_group(leader, Signal::KILL);
+        }
+        let _ = self.child.start_kill();
     }
 }
 

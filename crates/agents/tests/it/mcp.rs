@@ -82,7 +82,7 @@ impl Desk {
 
     async fn rig(&self) -> Rig {
         let mut rig = Rig::with(&[]).await;
-        rig.programs.push(program());
+        rig.base.programs.push(program());
         rig
     }
 }
@@ -313,7 +313,7 @@ async fn after_a_crash_at_any_step_nothing_recorded_is_called_again() {
 async fn a_secret_reaches_the_server_and_nothing_else() {
     let desk = Desk::program();
     let mut rig = desk.rig().await;
-    rig.secrets.grant("CANARY", None, CANARY).unwrap();
+    rig.base.secrets.grant("CANARY", None, CANARY).unwrap();
     let env = ", env: {CANARY: 'env://CANARY', LANG: C}";
     let run = rig.ended(&desk.agent(env, &call("secret")), Arc::new(Nobody)).await;
     assert_eq!(result(&rig, &run, "turn/0/call/0/tool:desk__secret").await, "[key]");
@@ -342,7 +342,7 @@ async fn servers_that_cannot_be_reached_are_named_with_what_to_do() {
         ("command: sh, env: {A: 'env://NONE'}".into(), "secret_missing", "--tool-secret NONE"),
     ] {
         let mut rig = Rig::with(&[]).await;
-        rig.programs = vec!["no-such-program".into(), "sh".into()];
+        rig.base.programs = vec!["no-such-program".into(), "sh".into()];
         let desk = Desk { place, ..Desk::program() };
         let run = rig.ended(&desk.agent("", &call("add")), Arc::new(Nobody)).await;
         let failure = failure(&run);

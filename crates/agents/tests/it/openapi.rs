@@ -63,7 +63,7 @@ async fn operations_are_called_with_what_the_model_gives_and_what_it_does_not_se
             headers: {{Authorization: 'Bearer env://CANARY'}}, hidden: {{key: 'env://CANARY'}}}}}}"
     );
     let mut rig = Rig::with(&[]).await;
-    rig.secrets.grant("CANARY", Some("127.0.0.1"), CANARY).unwrap();
+    rig.base.secrets.grant("CANARY", Some("127.0.0.1"), CANARY).unwrap();
     let calls = [
         "{calls: [{tool: pets__getPet, arguments: {id: 7}}]}",
         "{calls: [{tool: pets__addPet, arguments: {name: Rex}}, {tool: pets__getPet, arguments: {id: 7, key: x}}]}",

@@ -35,8 +35,8 @@ pub struct McpTools {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = MAX_ARGUMENTS), inner(length(max = MAX_ARGUMENT)))]
     pub args: Vec<String>,
-    /// Variables of the program beside PATH, HOME, LANG and TMPDIR, the only ones that it is given
-    /// from the worker's. `env://NAME` in a value stands for a secret of the worker.
+    /// Variables of the program, beside those that the worker allows (`--allow-env`) and PATH.
+    /// `env://NAME` in a value stands for a secret of the worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub env: BTreeMap<String, String>,
     /// The server's tools that the model is offered, at most 200. Without it all of them.
