@@ -13,7 +13,9 @@ pub mod edit_file;
 pub mod files;
 pub mod guard;
 pub mod http_request;
+pub mod list_artifacts;
 pub mod list_files;
+pub mod read_artifact;
 pub mod read_file;
 pub mod search_files;
 pub mod time;
@@ -223,6 +225,8 @@ fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
         Named::Time => Box::new(time::Time),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
         Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
+        Named::ListArtifacts => Box::new(list_artifacts::ListArtifacts { retry }),
+        Named::ReadArtifact => Box::new(read_artifact::ReadArtifact { retry }),
         Named::HttpRequest { hosts } => {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
