@@ -14,10 +14,12 @@ pub mod files;
 pub mod guard;
 pub mod hook;
 pub mod http_request;
+pub mod list_artifacts;
 pub mod list_files;
 pub mod mcp;
 pub mod offer;
 mod openapi;
+pub mod read_artifact;
 pub mod read_file;
 pub mod search_files;
 pub mod time;
@@ -263,6 +265,8 @@ async fn open(
         Named::Time => Box::new(time::Time),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
         Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
+        Named::ListArtifacts => Box::new(list_artifacts::ListArtifacts { retry }),
+        Named::ReadArtifact => Box::new(read_artifact::ReadArtifact { retry }),
         Named::HttpRequest { hosts } => {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }

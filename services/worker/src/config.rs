@@ -255,6 +255,20 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_permitted_unless_it_is_listed() {
+        let config = parse("tenure-worker").unwrap();
+        assert!(!config.files_write && config.programs.is_empty() && config.readable.is_empty());
+        assert_eq!(format!("{:?}", config.environment()), r#"{"PATH"}"#);
+        let line = "tenure-worker --files-write --allow-program cc,make --allow-env HOME,NONE_SUCH \
+            --allow-read /srv/rust";
+        let config = parse(line).unwrap();
+        assert!(config.files_write);
+        assert_eq!((config.programs.len(), config.readable.len()), (2, 1));
+        let names = format!("{:?}", config.environment());
+        assert!(!names.contains("NONE_SUCH") && !names.contains('/'), "{names}");
+    }
+
+    #[test]
     fn keys_come_from_variables_and_show_themselves_to_nobody() {
         let variable = |name: &str| match name {
             "OPENAI_API_KEY" => Some("sk-secret".into()),
