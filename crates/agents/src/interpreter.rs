@@ -6,6 +6,7 @@
 mod agent;
 mod answer;
 mod budget;
+mod control;
 mod graph;
 mod input;
 
@@ -13,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
+use tenure_sdk::{Context, EntryKind, Payload, Stop, Usage, join};
 use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
@@ -23,6 +24,7 @@ use crate::tools::{Files, http_request};
 use agent::Agent;
 use answer::Verdict;
 use budget::{Budget, Turn};
+use control::{Control, Uncontrolled};
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -121,11 +123,13 @@ impl Interpreter {
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
         let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
-            return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
+            return graph::run(&spec, graph, self, &ctx, &input).await;
         }
-        let agent = Agent::open(spec, &self.parts)?;
-        let input = input::text(&input).map_err(Stop::Failed)?;
-        let answer = converse(&agent, &ctx, input).await?;
+        let agent = Agent::open(spec, &self.parts).map_err(Stop::Failed)?;
+        let input = vec![Message::user(input::text(&input).map_err(Stop::Failed)?)];
+        let mut budget = Budget::start(&agent.limits, &ctx).await?;
+        let mut budgets = [&mut budget];
+        let answer = converse(&agent, &ctx, input, &mut budgets, &mut Uncontrolled).await?;
         Ok(Payload::json(serde_json::to_vec(&answer)?))
     }
 }
@@ -133,20 +137,28 @@ impl Interpreter {
 /// What a model is told when it gets its last turn.
 const WRAP_UP: &str = "A limit of this run is reached and no tool can be called any more. Answer now, with what you have.";
 
-/// The whole conversation; gives the final answer.
-async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_json::Value, Stop> {
-    let mut budget = Budget::start(&agent.limits, ctx).await?;
-    let mut messages = vec![Message::user(input)];
-    loop {
-        let turn = budget.next_turn(ctx).await?;
+/// The whole conversation, from these messages on; gives the final answer. Each turn is taken from all
+/// of the budgets. The loop ends at the latest where they do.
+async fn converse(
+    agent: &Agent,
+    ctx: &Context,
+    mut messages: Vec<Message>,
+    budgets: &mut [&mut Budget],
+    control: &mut dyn Control,
+) -> Result<serde_json::Value, Stop> {
+    for number in 0.. {
+        let turn = next_turn(ctx.scope(&format!("turn/{number}"))?, budgets).await?;
         if turn.last {
             messages.push(Message::user(WRAP_UP));
         }
-        let reply = ask(agent, &turn, &messages).await?;
-        budget.spend(&reply.usage);
+        let reply = ask(agent, &turn, &messages, control).await?;
+        spend(budgets, &reply.usage);
         messages.push(said(&reply));
         if !reply.calls.is_empty() && !turn.last {
-            messages.extend(call(agent, &turn, &reply, &mut budget).await?);
+            messages.extend(call(agent, &turn, &reply, budgets, control).await?);
+            if control.is_over() {
+                return Ok(reply.text.into());
+            }
             continue;
         }
         match answer::judge(agent.output.as_ref(), &turn.scope, &reply.text).await? {
@@ -154,15 +166,36 @@ async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_j
             Verdict::Wrong(problem) => messages.push(Message::user(problem)),
         }
     }
+    Err(Stop::failed("limit_turns", "the run has had all turns that can be counted"))
+}
+
+async fn next_turn(scope: Context, budgets: &mut [&mut Budget]) -> Result<Turn, Stop> {
+    let mut turn = Turn { scope, last: false };
+    for budget in budgets.iter_mut() {
+        turn.last |= budget.next_turn(&turn.scope).await?;
+    }
+    Ok(turn)
+}
+
+fn spend(budgets: &mut [&mut Budget], usage: &Usage) {
+    for budget in budgets.iter_mut() {
+        budget.spend(usage);
+    }
 }
 
 /// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
 /// comes to this turn with another one must not be given this reply.
-async fn ask(agent: &Agent, turn: &Turn, messages: &[Message]) -> Result<Reply, Stop> {
+async fn ask(
+    agent: &Agent,
+    turn: &Turn,
+    messages: &[Message],
+    control: &dyn Control,
+) -> Result<Reply, Stop> {
+    let tools = || [agent.tools.definitions(), control.definitions()].concat();
     let request = Request {
         system: agent.system.clone(),
         messages: messages.to_vec(),
-        tools: if turn.last { Vec::new() } else { agent.tools.definitions() },
+        tools: if turn.last { Vec::new() } else { tools() },
     };
     let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
@@ -177,25 +210,45 @@ fn said(reply: &Reply) -> Message {
     Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
 }
 
-/// Makes all calls of a reply at the same time, and gives their results in the reply's order.
+/// Makes all calls of a reply, and gives their results in the reply's order.
 async fn call(
     agent: &Agent,
     turn: &Turn,
     reply: &Reply,
-    budget: &mut Budget,
+    budgets: &mut [&mut Budget],
+    control: &mut dyn Control,
 ) -> Result<Vec<Message>, Stop> {
-    let metered = agent.tools.metered(&reply.calls);
-    if !budget.admit_calls(&turn.scope, reply.calls.len(), metered).await? {
-        return Ok(reply.calls.iter().map(ToolCall::not_made).collect());
+    let mut made = Vec::with_capacity(reply.calls.len());
+    let mut open = Vec::new();
+    for (place, call) in reply.calls.iter().enumerate() {
+        let taken = control.take(call);
+        if taken.is_none() {
+            // Opened in order, before any of them runs: a call's place must not depend on timing.
+            open.push((turn.scope.scope(&format!("call/{place}"))?, call));
+        }
+        made.push(taken.map(|result| call.result(&result)));
     }
-    // Opened in order, before any of them runs: a call's place must not depend on timing.
-    let scopes = (0..reply.calls.len()).map(|place| turn.scope.scope(&format!("call/{place}")));
-    let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
-    let calls = scopes.iter().zip(&reply.calls);
-    let results = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;
+    let mut results = call_tools(agent, turn, &open, budgets).await?.into_iter();
+    Ok(made.into_iter().filter_map(|made| made.or_else(|| results.next())).collect())
+}
+
+/// Makes these calls of tools at the same time.
+async fn call_tools(
+    agent: &Agent,
+    turn: &Turn,
+    open: &[(Context, &ToolCall)],
+    budgets: &mut [&mut Budget],
+) -> Result<Vec<Message>, Stop> {
+    let metered = agent.tools.metered(open.iter().map(|(_, call)| *call));
+    for budget in budgets.iter_mut() {
+        if !open.is_empty() && !budget.admit_calls(&turn.scope, open.len(), metered).await? {
+            return Ok(open.iter().map(|(_, call)| call.not_made()).collect());
+        }
+    }
+    let calls = open.iter().map(|(scope, call)| agent.tools.call(scope, call));
     let tell = |(message, usage)| {
-        budget.spend(&usage);
+        spend(budgets, &usage);
         message
     };
-    Ok(results.into_iter().map(tell).collect())
+    Ok(join(calls).await?.into_iter().map(tell).collect())
 }

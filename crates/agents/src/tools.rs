@@ -95,14 +95,14 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts, guard: Guard) -> Result<Self, Stop> {
+    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts, guard: Guard) -> Result<Self, Failure> {
         let mut opened: Vec<Checked> = Vec::new();
         for tool in tools {
             for tool in open(tool, parts) {
-                let tool = Checked::new(tool).map_err(Stop::Failed)?;
+                let tool = Checked::new(tool)?;
                 let name = &tool.definition.name;
                 if opened.iter().any(|other| other.definition.name == *name) {
-                    return Err(Stop::failed(
+                    return Err(Failure::permanent(
                         "tool_twice",
                         format!("two tools are called `{name}`"),
                     ));
@@ -119,27 +119,26 @@ impl Toolbox {
     }
 
     /// How many of these calls ask models, and so cost money.
-    pub fn metered(&self, calls: &[ToolCall]) -> usize {
+    pub fn metered<'c>(&self, calls: impl IntoIterator<Item = &'c ToolCall>) -> usize {
         let metered = |call: &&ToolCall| {
             let tool = self.tools.iter().find(|tool| tool.definition.name == call.name);
             tool.is_some_and(|checked| checked.tool.is_metered())
         };
-        calls.iter().filter(metered).count()
+        calls.into_iter().filter(metered).count()
     }
 
     /// Makes one call in a scope of its own, and gives the message that tells the model.
     pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Usage), Stop> {
-        let output = match self.attempt(ctx, call).await {
+        let output = match self.output(ctx, call).await {
             Ok(output) => output,
             Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
             Err(stop) => return Err(stop),
         };
-        let text = output.value.to_string();
-        let message = Message::Tool { call: call.id.clone(), name: call.name.clone(), text };
-        Ok((message, output.usage))
+        Ok((call.result(&output.value), output.usage))
     }
 
-    async fn attempt(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
+    /// Makes one call in a scope of its own, and gives what the tool gave.
+    pub async fn output(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
         let Some(checked) = self.tools.iter().find(|tool| tool.definition.name == call.name) else {
             // The name is the model's invention and may not be fit for a key.
             return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;

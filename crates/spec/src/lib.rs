@@ -41,6 +41,7 @@ mod span;
 mod spec;
 mod suggest;
 mod syntax;
+pub mod team;
 pub mod template;
 mod tools;
 
@@ -60,6 +61,7 @@ pub use schema::schema;
 pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
+pub use team::Team;
 pub use tools::{AgentTool, Effect, Manner, Tool};
 
 use node::Node;

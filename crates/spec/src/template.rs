@@ -5,6 +5,7 @@
 
 mod blocks;
 mod functions;
+mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,14 @@ use std::sync::Arc;
 use gotmpl::{Template, TemplateError, Value as GoValue};
 use serde_json::{Map, Value};
 
+use crate::node::Node;
+
 use crate::bounds::{TEMPLATE_NESTING, TEMPLATE_OUTPUT, TEMPLATE_ROUNDS};
+
+pub use value::{fill, fill_fields};
+
+/// Where the language of templates is described.
+pub(crate) const HELP: &str = "see https://pkg.go.dev/text/template";
 
 /// What Go calls a template that has no name of its own.
 const NAME: &str = "template";
@@ -45,6 +53,15 @@ pub(crate) fn check(text: &str) -> Result<(), TemplateProblem> {
         Some((name, line)) => {
             Err(TemplateProblem(format!("{line}: function `{name}` is not defined")))
         }
+    }
+}
+
+/// Reads a template.
+pub(crate) fn read(at: &Node<'_>) -> Option<String> {
+    let text = at.text(usize::MAX)?;
+    match check(&text) {
+        Ok(()) => Some(text),
+        Err(problem) => at.problem(format!("is not a template: {problem}"), HELP),
     }
 }
 

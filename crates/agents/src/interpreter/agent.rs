@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tenure_sdk::{Failure, Retry, Stop};
+use tenure_sdk::{Failure, Retry};
 use tenure_spec::{Kind, Limits, Spec};
 
 use super::Shared;
@@ -23,31 +23,34 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// An agent of this specification.
-    pub(super) fn open(spec: Spec, shared: &Shared) -> Result<Self, Stop> {
-        let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
-            return Err(Stop::Failed(external(&spec)));
-        };
-        let model = shared.models.open(model).map_err(Stop::Failed)?;
-        let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
-        let retry = retry(&spec.retry);
+    /// An agent of this specification; the worker's model stands in for one that is not named.
+    pub(super) fn open(spec: Spec, shared: &Shared) -> Result<Self, Failure> {
+        if spec.kind != Kind::Agent {
+            return Err(external(&spec));
+        }
+        let output = spec.output.as_ref().map(Output::new).transpose()?;
+        Ok(Self {
+            system: system(&spec.instructions, output.as_ref()),
+            tools: Self::tools(&spec, shared)?,
+            model: shared.models.or_own(spec.model.as_ref())?,
+            output,
+            retry: retry(&spec.retry),
+            limits: spec.limits,
+        })
+    }
+
+    /// The tools of this specification.
+    pub(super) fn tools(spec: &Spec, shared: &Shared) -> Result<Toolbox, Failure> {
         let ceiling = shared.policy.clone();
         let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
-            model: model.clone(),
-            retry,
+            model: shared.models.or_own(spec.model.as_ref())?,
+            retry: retry(&spec.retry),
             programs: shared.programs.clone(),
         };
-        Ok(Self {
-            system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::open(&spec.tools, &parts, guard)?,
-            model,
-            output,
-            limits: spec.limits,
-            retry,
-        })
+        Toolbox::open(&spec.tools, &parts, guard)
     }
 }
 

@@ -16,6 +16,7 @@ mod http_request;
 #[cfg(test)]
 mod interpreter;
 #[cfg(test)]
+mod nodes;
 mod policy;
 #[cfg(test)]
 mod remote;

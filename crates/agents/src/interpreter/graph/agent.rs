@@ -1,0 +1,57 @@
+//! Nodes that are agents.
+
+use tenure_sdk::{Failure, Stop};
+use tenure_spec::Spec;
+use tenure_spec::graph::AgentNode;
+
+use super::attempt::{Made, Visit, caught};
+use super::chat::Chat;
+use super::data::Data;
+use super::tool::given;
+use super::{Machine, State};
+use crate::interpreter::agent::Agent;
+use crate::interpreter::budget::Budget;
+use crate::interpreter::control::Uncontrolled;
+use crate::interpreter::converse;
+use crate::model::Message;
+
+impl Machine<'_> {
+    /// Lets a model use tools until it has an answer. Its turns count for the run as well.
+    pub(super) async fn agent(
+        &self,
+        visit: &Visit<'_>,
+        node: &AgentNode,
+        state: &mut State,
+    ) -> Result<Made, Stop> {
+        let agent = match self.opened(node, state) {
+            Ok(agent) => agent,
+            Err(failure) => return Ok(Err(failure.into())),
+        };
+        let mut own = Budget::start(&agent.limits, visit.scope).await?;
+        let mut budgets = [&mut own, &mut state.budget];
+        let messages = messages(visit.input);
+        let answer = converse(&agent, visit.scope, messages, &mut budgets, &mut Uncontrolled).await;
+        Ok(caught(answer)?.map(given).map_err(Box::from))
+    }
+
+    fn opened(&self, node: &AgentNode, state: &State) -> Result<Agent, Failure> {
+        let spec = Spec {
+            instructions: state.variables.render("instructions", &node.instructions)?,
+            model: node.model.clone().or_else(|| self.base.model.clone()),
+            tools: node.tools.clone(),
+            output: node.output.clone(),
+            limits: node.limits.clone(),
+            ..self.base.clone()
+        };
+        Agent::open(spec, self.shared)
+    }
+}
+
+/// The conversation that is gone on with; any other input is its first message.
+fn messages(input: &Data) -> Vec<Message> {
+    if let Some(chat) = Chat::of(input) {
+        return chat.request();
+    }
+    let text = input.text().unwrap_or_else(|_| input.value.to_string());
+    vec![Message::user(text)]
+}
