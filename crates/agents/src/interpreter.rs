@@ -9,6 +9,7 @@ mod budget;
 mod control;
 mod graph;
 mod input;
+mod team;
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -119,11 +120,14 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node.
+    /// of a graph, the output of its last node; of a team, what was said last, or all of it.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
         let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, self, &ctx, &input).await;
+        }
+        if let Some(team) = &spec.team {
+            return team::run(&spec, team, self, &ctx, &input).await;
         }
         let agent = Agent::open(spec, &self.parts).map_err(Stop::Failed)?;
         let input = vec![Message::user(input::text(&input).map_err(Stop::Failed)?)];

@@ -26,3 +26,4 @@ mod rig;
 mod secrets;
 #[cfg(test)]
 mod takeover;
+mod team;

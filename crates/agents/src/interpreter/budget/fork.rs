@@ -20,6 +20,11 @@ impl Budget {
         }
     }
 
+    /// Whether the run has had its last turn.
+    pub(in crate::interpreter) fn is_over(&self) -> bool {
+        self.wrapped
+    }
+
     fn raise(&mut self, other: &tenure_spec::Limits) {
         let limits = &mut self.limits;
         limits.turns = limits.turns.max(other.turns);
