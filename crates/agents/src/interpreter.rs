@@ -7,25 +7,29 @@ mod agent;
 mod answer;
 mod budget;
 mod control;
+mod conversation;
 mod graph;
 mod input;
 mod team;
+mod transfer;
+mod turns;
+mod window;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_sdk::{Context, EntryKind, Payload, Stop, Usage, join};
+use tenure_sdk::{Context, Payload, Stop};
 use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::model::{Message, ModelConfig, Models, Reply, Request, Router, ToolCall};
+use crate::model::{ModelConfig, Models, Router};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
-use answer::Verdict;
-use budget::{Budget, Turn};
-use control::{Control, Uncontrolled};
+use budget::{Budget, Purse};
+use control::Uncontrolled;
+use turns::Ended;
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -120,139 +124,24 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node; of a team, what was said last, or all of it.
+    /// of a graph, the output of its last node; of a team, what was said last, or all of it. A run that is given a conversation
+    /// ([`tenure_spec::conversation`]) gives an assistant's message.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
-        let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
+        let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, self, &ctx, &input).await;
         }
         if let Some(team) = &spec.team {
             return team::run(&spec, team, self, &ctx, &input).await;
         }
+        let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
         let agent = Agent::open(spec, &self.parts).map_err(Stop::Failed)?;
-        let input = vec![Message::user(input::text(&input).map_err(Stop::Failed)?)];
+        start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
         let mut budget = Budget::start(&agent.limits, &ctx).await?;
-        let mut budgets = [&mut budget];
-        let answer = converse(&agent, &ctx, input, &mut budgets, &mut Uncontrolled).await?;
-        Ok(Payload::json(serde_json::to_vec(&answer)?))
-    }
-}
-
-/// What a model is told when it gets its last turn.
-const WRAP_UP: &str = "A limit of this run is reached and no tool can be called any more. Answer now, with what you have.";
-
-/// The whole conversation, from these messages on; gives the final answer. Each turn is taken from all
-/// of the budgets. The loop ends at the latest where they do.
-async fn converse(
-    agent: &Agent,
-    ctx: &Context,
-    mut messages: Vec<Message>,
-    budgets: &mut [&mut Budget],
-    control: &mut dyn Control,
-) -> Result<serde_json::Value, Stop> {
-    for number in 0.. {
-        let turn = next_turn(ctx.scope(&format!("turn/{number}"))?, budgets).await?;
-        if turn.last {
-            messages.push(Message::user(WRAP_UP));
-        }
-        let reply = ask(agent, &turn, &messages, control).await?;
-        spend(budgets, &reply.usage);
-        messages.push(said(&reply));
-        if !reply.calls.is_empty() && !turn.last {
-            messages.extend(call(agent, &turn, &reply, budgets, control).await?);
-            if control.is_over() {
-                return Ok(reply.text.into());
-            }
-            continue;
-        }
-        match answer::judge(agent.output.as_ref(), &turn.scope, &reply.text).await? {
-            Verdict::Final(answer) => return Ok(answer),
-            Verdict::Wrong(problem) => messages.push(Message::user(problem)),
+        let mut purse = Purse::new([&mut budget]);
+        match turns::take(&agent, &ctx, start, &mut purse, &mut Uncontrolled).await? {
+            Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
+            Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }
     }
-    Err(Stop::failed("limit_turns", "the run has had all turns that can be counted"))
-}
-
-async fn next_turn(scope: Context, budgets: &mut [&mut Budget]) -> Result<Turn, Stop> {
-    let mut turn = Turn { scope, last: false };
-    for budget in budgets.iter_mut() {
-        turn.last |= budget.next_turn(&turn.scope).await?;
-    }
-    Ok(turn)
-}
-
-fn spend(budgets: &mut [&mut Budget], usage: &Usage) {
-    for budget in budgets.iter_mut() {
-        budget.spend(usage);
-    }
-}
-
-/// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
-/// comes to this turn with another one must not be given this reply.
-async fn ask(
-    agent: &Agent,
-    turn: &Turn,
-    messages: &[Message],
-    control: &dyn Control,
-) -> Result<Reply, Stop> {
-    let tools = || [agent.tools.definitions(), control.definitions()].concat();
-    let request = Request {
-        system: agent.system.clone(),
-        messages: messages.to_vec(),
-        tools: if turn.last { Vec::new() } else { tools() },
-    };
-    let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
-    if reply.cut {
-        let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
-        return Err(Stop::failed("model_reply_cut", message));
-    }
-    Ok(reply)
-}
-
-fn said(reply: &Reply) -> Message {
-    Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
-}
-
-/// Makes all calls of a reply, and gives their results in the reply's order.
-async fn call(
-    agent: &Agent,
-    turn: &Turn,
-    reply: &Reply,
-    budgets: &mut [&mut Budget],
-    control: &mut dyn Control,
-) -> Result<Vec<Message>, Stop> {
-    let mut made = Vec::with_capacity(reply.calls.len());
-    let mut open = Vec::new();
-    for (place, call) in reply.calls.iter().enumerate() {
-        let taken = control.take(call);
-        if taken.is_none() {
-            // Opened in order, before any of them runs: a call's place must not depend on timing.
-            open.push((turn.scope.scope(&format!("call/{place}"))?, call));
-        }
-        made.push(taken.map(|result| call.result(&result)));
-    }
-    let mut results = call_tools(agent, turn, &open, budgets).await?.into_iter();
-    Ok(made.into_iter().filter_map(|made| made.or_else(|| results.next())).collect())
-}
-
-/// Makes these calls of tools at the same time.
-async fn call_tools(
-    agent: &Agent,
-    turn: &Turn,
-    open: &[(Context, &ToolCall)],
-    budgets: &mut [&mut Budget],
-) -> Result<Vec<Message>, Stop> {
-    let metered = agent.tools.metered(open.iter().map(|(_, call)| *call));
-    for budget in budgets.iter_mut() {
-        if !open.is_empty() && !budget.admit_calls(&turn.scope, open.len(), metered).await? {
-            return Ok(open.iter().map(|(_, call)| call.not_made()).collect());
-        }
-    }
-    let calls = open.iter().map(|(scope, call)| agent.tools.call(scope, call));
-    let tell = |(message, usage)| {
-        spend(budgets, &usage);
-        message
-    };
-    Ok(join(calls).await?.into_iter().map(tell).collect())
 }

@@ -26,6 +26,7 @@
 mod bounds;
 mod canonical;
 mod chain;
+pub mod conversation;
 mod data;
 pub mod expression;
 pub mod graph;
@@ -44,6 +45,7 @@ mod syntax;
 pub mod team;
 pub mod template;
 mod tools;
+mod window;
 
 use std::cell::RefCell;
 
@@ -63,6 +65,7 @@ pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use team::Team;
 pub use tools::{AgentTool, Effect, Manner, Tool};
+pub use window::Window;
 
 use node::Node;
 

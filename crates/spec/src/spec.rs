@@ -14,6 +14,7 @@ use crate::output;
 use crate::policy::Policy;
 use crate::team::{self, Team};
 use crate::tools::{self, Tool};
+use crate::window::Window;
 
 /// What one version of an agent is: a document that a user writes, checked. A value that came out
 /// of [`crate::parse`] or [`crate::from_json`] keeps every rule written here.
@@ -28,7 +29,7 @@ use crate::tools::{self, Tool};
             "if": {"properties": {"kind": {"const": "external"}}},
             "then": {"properties": {"graph": false, "team": false}},
             "else": {
-                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false},
+                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false, "window": false},
                 "if": {"properties": {"kind": {"const": "graph"}}},
                 "then": {"required": ["graph"], "properties": {"team": false}},
                 "else": {"required": ["team"], "properties": {"graph": false}}
@@ -70,6 +71,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub output: Option<Value>,
+    /// What of a long conversation the model still sees. Without it, all. Not of a `graph`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Window")]
+    pub window: Option<Window>,
     /// The state machine; given if and only if `kind` is `graph`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Graph")]
@@ -123,7 +128,7 @@ impl Kind {
 }
 
 pub(crate) const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "name",
     "kind",
     "description",
@@ -132,6 +137,7 @@ const FIELDS: [&str; 13] = [
     "instructions",
     "tools",
     "output",
+    "window",
     "graph",
     "team",
     "policy",
@@ -164,6 +170,7 @@ impl Spec {
             instructions: String::new(),
             tools: Vec::new(),
             output: None,
+            window: None,
             graph: Some(graph),
             team: None,
             policy: None,
@@ -201,6 +208,7 @@ impl Spec {
             instructions: fields.read("instructions", |n| n.text(usize::MAX)).unwrap_or_default(),
             tools: fields.read("tools", tools::read).unwrap_or_default(),
             output: fields.read("output", output::read),
+            window: fields.read("window", Window::read),
             graph,
             team,
             policy: fields.read("policy", Policy::read),
@@ -254,7 +262,7 @@ fn refuse_conversation(fields: &Fields<'_>, kind: Kind) {
         Kind::Team => ("team", "remove it; a member says what its model is told"),
         _ => ("graph", "remove it; a node says what its model is told"),
     };
-    for name in ["instructions", "tools", "output"] {
+    for name in ["instructions", "tools", "output", "window"] {
         fields.read(name, |node| {
             let message = format!("is not of a {of}");
             if nothing(node.value) { None } else { node.problem::<()>(message, hint) }

@@ -2,6 +2,7 @@
 
 mod fork;
 mod limit;
+mod purse;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -9,6 +10,7 @@ use tenure_sdk::{Approval, Context, Decision, Failure, Stop, Timestamp, Usage};
 use tenure_spec::{AtLimit, Limits};
 
 use limit::Limit;
+pub(super) use purse::Purse;
 
 /// The limits of a run and what was used so far. Recorded turns count like new ones, so the sums
 /// are the same in every replay.

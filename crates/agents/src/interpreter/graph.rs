@@ -31,7 +31,7 @@ use tenure_spec::graph::{Action, Graph, GraphNode};
 use tenure_spec::{Kind, Spec};
 
 use super::budget::Budget;
-use super::{Interpreter, Routes, Shared};
+use super::{Interpreter, Routes, Shared, conversation};
 use attempt::{Made, Outcome, Visit};
 use data::Data;
 use variables::Variables;
@@ -44,6 +44,7 @@ pub(super) async fn run(
     ctx: &Context,
     input: &Payload,
 ) -> Result<Payload, Stop> {
+    let client = conversation::read(input).map_err(Stop::Failed)?.is_some();
     let input = Data::of_run(&graph.input, input).map_err(Stop::Failed)?;
     let machine = Machine {
         graph,
@@ -63,6 +64,9 @@ pub(super) async fn run(
     while let Some(here) = node {
         let to = machine.visit(here, &mut state).await?;
         node = graph.nodes.iter().find(|node| node.name == to);
+    }
+    if client {
+        return Ok(conversation::written(&state.last.answer())?);
     }
     Ok(Payload::json(serde_json::to_vec(&state.last.value)?))
 }

@@ -18,11 +18,12 @@ mod next;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use tenure_sdk::{Context, Decision, Failure, Payload, QuestionKind, Stop, TIMED_OUT};
+use tenure_spec::conversation::{Conversation, Said as Told};
 use tenure_spec::team::{Gives, PERSON, Pattern, Team};
 use tenure_spec::{Kind, Spec};
 
 use super::budget::Budget;
-use super::{Interpreter, Shared, input};
+use super::{Interpreter, Shared, conversation, input};
 use next::Next;
 
 /// Executes a run of a team.
@@ -39,13 +40,35 @@ pub(super) async fn run(
     };
     let base = Spec { kind: Kind::Agent, team: None, ..spec.clone() };
     let table = Table { team, base, shared: &interpreter.parts, ctx, seed };
+    let client = conversation::read(input).map_err(Stop::Failed)?;
+    let said = match &client {
+        Some(client) => gone_before(client, &team.entry),
+        None => vec![Said::new(PERSON, input::text(input).map_err(Stop::Failed)?)],
+    };
     let mut state = State {
-        said: vec![Said::new(PERSON, input::text(input).map_err(Stop::Failed)?)],
+        said,
         variables: team.variables.clone(),
         budget: Budget::start(&spec.limits, ctx).await?,
     };
     table.work(&mut state).await?;
-    Ok(Payload::json(serde_json::to_vec(&state.given(team.output))?))
+    let given = state.given(team.output);
+    match client {
+        Some(_) => Ok(conversation::written(&conversation::said(given))?),
+        None => Ok(Payload::json(serde_json::to_vec(&given)?)),
+    }
+}
+
+/// What was said in a conversation that a client keeps: by the person, or by the team, for which its
+/// first member stands in. Tools of the client are none of the team's.
+fn gone_before(client: &Conversation, entry: &str) -> Vec<Said> {
+    let told = client.messages.iter().filter_map(|message| match message {
+        Told::System { content } | Told::User { content } => {
+            Some(Said::new(PERSON, content.clone()))
+        }
+        Told::Assistant { content, .. } => Some(Said::new(entry, content.clone())),
+        Told::Tool { .. } => None,
+    });
+    told.filter(|said| !said.text.trim().is_empty()).collect()
 }
 
 /// What stays the same during a run.

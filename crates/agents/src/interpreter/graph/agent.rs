@@ -10,9 +10,9 @@ use super::data::Data;
 use super::tool::given;
 use super::{Machine, State};
 use crate::interpreter::agent::Agent;
-use crate::interpreter::budget::Budget;
+use crate::interpreter::budget::{Budget, Purse};
 use crate::interpreter::control::Uncontrolled;
-use crate::interpreter::converse;
+use crate::interpreter::turns;
 use crate::model::Message;
 
 impl Machine<'_> {
@@ -28,9 +28,10 @@ impl Machine<'_> {
             Err(failure) => return Ok(Err(failure.into())),
         };
         let mut own = Budget::start(&agent.limits, visit.scope).await?;
-        let mut budgets = [&mut own, &mut state.budget];
+        let mut purse = Purse::new([&mut own, &mut state.budget]);
         let messages = messages(visit.input);
-        let answer = converse(&agent, visit.scope, messages, &mut budgets, &mut Uncontrolled).await;
+        let answer =
+            turns::answer(&agent, visit.scope, messages, &mut purse, &mut Uncontrolled).await;
         Ok(caught(answer)?.map(given).map_err(Box::from))
     }
 

@@ -7,7 +7,8 @@ use tenure_spec::{Spec, template};
 use super::control::Floor;
 use super::{Said, State, Table, of_member};
 use crate::interpreter::agent::Agent;
-use crate::interpreter::converse;
+use crate::interpreter::budget::Purse;
+use crate::interpreter::turns;
 use crate::model::Message;
 
 impl Table<'_> {
@@ -26,8 +27,8 @@ impl Table<'_> {
         let scope = self.ctx.scope(&format!("turn/{turn}/{name}"))?;
         let mut floor = Floor::new(self.team, member, state.variables.clone());
         let heard = heard(&state.said, name);
-        let mut budgets = [&mut state.budget];
-        let answer = converse(&agent, &scope, heard, &mut budgets, &mut floor).await;
+        let mut purse = Purse::new([&mut state.budget]);
+        let answer = turns::answer(&agent, &scope, heard, &mut purse, &mut floor).await;
         let answer = answer.map_err(|stop| of_member(name, stop))?;
         let Floor { variables, transfer, .. } = floor;
         state.variables = variables;
