@@ -76,6 +76,9 @@ pub(crate) const MAX_TRANSITIONS: usize = 100;
 /// Branches of a `parallel`: what is more is a list, which is for `map`.
 pub(crate) const MAX_BRANCHES: usize = 32;
 
+/// Length of the name of a branch in bytes: three of them and the node's have to fit into a key.
+pub(crate) const MAX_BRANCH_NAME: usize = 64;
+
 /// `map` and `parallel` inside each other: their widths multiply.
 pub(crate) const MAX_FANS: usize = 3;
 

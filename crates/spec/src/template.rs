@@ -96,7 +96,8 @@ fn parse(text: &str) -> Result<Template, TemplateProblem> {
             format!("it has more than {TEMPLATE_NESTING} `(` inside each other, or `else`");
         return Err(TemplateProblem(message));
     }
-    let template = Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS).parse(text)?;
+    let template = Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS);
+    let template = template.func("json", |values| functions::json(values)).parse(text)?;
     match blocks::problem(text) {
         None => Ok(template),
         Some(problem) => Err(TemplateProblem(problem)),
@@ -182,6 +183,7 @@ mod tests {
             ("{{.nothing}}", "<no value>"),
             ("{{.list}}", "[1 2.5 x <nil> true]"),
             ("{{and .input (not .nothing)}} {{or \"\" .input}} {{gt .n 3}}", "true hello true"),
+            ("{{json .list}} {{.f | json}}", "[1,2.5,\"x\",null,true] 8.256"),
             ("{{/* quiet {{if}} */}}{{$x := 3}}{{$x}}", "3"),
             ("{{if \"}}{{end}}\"}}{{- `}}` -}}{{end}}", "}}"),
         ] {
@@ -204,6 +206,7 @@ mod tests {
             assert!(problem.contains(part), "{template}: {problem}");
         }
         assert!(rendered("{{index .list 9}}").is_err());
+        assert!(rendered("{{json .list .f}}").is_err());
     }
 
     #[test]

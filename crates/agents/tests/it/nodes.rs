@@ -294,3 +294,25 @@ limits: {turns: 3}
     // The first two and the next two, whose share was free when they began.
     assert_eq!(rig.keys(&run).await.len(), 4);
 }
+
+#[tokio::test]
+async fn an_agent_has_limits_inside_those_of_the_run() {
+    let nodes = |of_node: u32, of_run: u32| {
+        format!(
+            "
+  - name: write
+    do: {{agent: {{tools: [read_file], limits: {{turns: {of_node}}}}}}}
+    next: [{{to: end}}]
+    on_failure: late
+  - {{name: late, do: pass, template: too late, next: [{{to: end}}]}}
+limits: {{turns: {of_run}}}
+"
+        )
+    };
+    let run = ended(&nodes(1, 20), "1").await;
+    assert_eq!(output(&run), "too late", "the node's limit fails the node");
+    let run = ended(&nodes(20, 1), "1").await;
+    assert_eq!(failure(&run).code, "limit_turns", "the run's limit ends the run");
+    let run = ended(&nodes(2, 2), "1").await;
+    assert_eq!(output(&run), "read A for 1");
+}

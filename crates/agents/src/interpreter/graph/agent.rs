@@ -15,6 +15,9 @@ use crate::interpreter::control::Uncontrolled;
 use crate::interpreter::turns;
 use crate::model::Message;
 
+/// Which of the budgets is the run's.
+const OF_RUN: usize = 1;
+
 impl Machine<'_> {
     /// Lets a model use tools until it has an answer. Its turns count for the run as well.
     pub(super) async fn agent(
@@ -32,7 +35,11 @@ impl Machine<'_> {
         let messages = messages(visit.input);
         let answer =
             turns::answer(&agent, visit.scope, messages, &mut purse, &mut Uncontrolled).await;
-        Ok(caught(answer)?.map(given).map_err(Box::from))
+        match answer {
+            // Where the run has to end, no node can go on.
+            Err(stop) if purse.was_refused_by(OF_RUN) => Err(stop),
+            answer => Ok(caught(answer)?.map(given).map_err(Box::from)),
+        }
     }
 
     fn opened(&self, node: &AgentNode, state: &State) -> Result<Agent, Failure> {

@@ -36,7 +36,7 @@ impl Machine<'_> {
         let call = ToolCall { id: String::new(), name, arguments, signatures: Vec::new() };
         let metered = tools.metered([&call]);
         if !state.budget.admit_calls(visit.scope, 1, metered).await? {
-            return Err(Stop::failed("limit_tool_calls", "a limit of the run is reached"));
+            return Err(Stop::failed("limit", "a limit of the run is reached"));
         }
         let output = caught(tools.output(visit.scope, &call).await)?;
         Ok(match output {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::super::texts;
 use super::Action;
-use crate::bounds::{AT_ONCE, MAX_BRANCHES, MAX_NAME};
+use crate::bounds::{AT_ONCE, MAX_BRANCH_NAME, MAX_BRANCHES, MAX_NAME};
 use crate::node::Node;
 
 /// Does the same with each element of a list, of at most 1000. The output is the list of the outputs,
@@ -44,7 +44,7 @@ pub struct MapNode {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ParallelNode {
-    /// What is done, each under a name of its own: 1 to 32 of them.
+    /// What is done, each under a name of its own of at most 64 bytes: 1 to 32 of them.
     pub branches: BTreeMap<String, Branch>,
     /// Whether a branch that fails leaves `{error: {code, message}}` in its place, instead of failing
     /// the node.
@@ -109,7 +109,7 @@ fn read_branches(at: &Node<'_>) -> Option<BTreeMap<String, Branch>> {
             let message = format!("has {count} branches, more than {MAX_BRANCHES}");
             at.problem(message, "use `map` for many things of one kind")
         }
-        _ if at.object()?.keys().any(|name| name.is_empty() || name.len() > MAX_NAME) => {
+        _ if at.object()?.keys().any(|name| name.is_empty() || name.len() > MAX_BRANCH_NAME) => {
             at.problem("has a branch without a name, or with a long one", "name each in short")
         }
         _ => Some(branches),
