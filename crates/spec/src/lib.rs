@@ -64,7 +64,7 @@ pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use team::Team;
-pub use tools::{AgentTool, Effect, Manner, Tool};
+pub use tools::{AgentTool, CommandTool, Effect, Isolation, Manner, Tool};
 pub use window::Window;
 
 use node::Node;

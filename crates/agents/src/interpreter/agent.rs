@@ -45,13 +45,15 @@ impl Agent {
     /// The tools of this specification.
     pub(super) fn tools(spec: &Spec, shared: &Shared) -> Result<Toolbox, Failure> {
         let ceiling = shared.policy.clone();
-        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
+        let tenants = shared.tenants.clone();
+        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling, tenants };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
             model: shared.models.or_own(spec.model.as_ref())?,
             retry: retry(&spec.retry),
-            programs: shared.programs.clone(),
+            programs: shared.permits.programs.clone(),
+            permits: shared.permits.clone(),
         };
         Toolbox::open(&spec.tools, &parts, guard)
     }

@@ -1,7 +1,8 @@
 //! The loop between a model and its tools.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sdk::{Context, EntryKind, Stop, join};
+use tenure_sdk::{Context, EntryKind, Failure, Stop, Usage, join};
 use tenure_spec::AgentTool;
 use tenure_spec::conversation::Answer;
 
@@ -44,7 +45,8 @@ pub(super) async fn take(
         }
         view.move_on(agent, &turn.scope, &messages, purse).await?;
         let tools = offered(agent, client, &turn, control);
-        let mut reply = ask(agent, &turn, view.of(&messages), tools, client.is_some()).await?;
+        let asked = ask(agent, &turn, view.of(&messages), tools, client.is_some()).await?;
+        let Asked { mut reply, guarded } = asked;
         purse.spend(&reply.usage);
         if reply.cut && client.is_some() {
             return Ok(Ended::Said(conversation::cut(reply)));
@@ -53,7 +55,7 @@ pub(super) async fn take(
         let theirs = handed_over(client, &mut reply);
         let mut transfer = None;
         if !reply.calls.is_empty() && !turn.last {
-            let made = call(agent, &turn, &reply, purse, control).await?;
+            let made = call(agent, &turn, &reply, guarded, purse, control).await?;
             messages.extend(made.results);
             transfer = made.transfer;
         }
@@ -112,6 +114,15 @@ fn handed_over(client: Option<&Client>, reply: &mut Reply) -> Vec<ToolCall> {
     theirs
 }
 
+/// A reply, and whether the tenant had a policy for its calls when it came.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Asked {
+    #[serde(flatten)]
+    pub(super) reply: Reply,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    guarded: bool,
+}
+
 /// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
 /// comes to this turn with another one must not be given this reply.
 pub(super) async fn ask(
@@ -120,15 +131,25 @@ pub(super) async fn ask(
     messages: Vec<Message>,
     tools: Vec<Definition>,
     may_be_cut: bool,
-) -> Result<Reply, Stop> {
+) -> Result<Asked, Stop> {
     let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let request = Request { system: agent.system.clone(), messages, tools };
-    let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
-    if reply.cut && !may_be_cut {
+    let asked: Asked = step.run_metered(|_| answered(agent, &turn.scope, &request)).await?;
+    if asked.reply.cut && !may_be_cut {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
         return Err(Stop::failed("model_reply_cut", message));
     }
-    Ok(reply)
+    Ok(asked)
+}
+
+async fn answered(
+    agent: &Agent,
+    turn: &Context,
+    request: &Request,
+) -> Result<(Asked, Usage), Failure> {
+    let (reply, usage) = crate::ask(&*agent.model, request).await?;
+    let guarded = !reply.calls.is_empty() && agent.tools.guard().is_needed(turn).await;
+    Ok((Asked { reply, guarded }, usage))
 }
 
 /// The tools that may be called in a turn.
@@ -162,6 +183,7 @@ async fn call(
     agent: &Agent,
     turn: &Turn,
     reply: &Reply,
+    guarded: bool,
     purse: &mut Purse<'_>,
     control: &mut dyn Control,
 ) -> Result<Made, Stop> {
@@ -175,7 +197,7 @@ async fn call(
         }
         taken.push(result);
     }
-    let Made { results, transfer } = call_tools(agent, turn, &open, purse).await?;
+    let Made { results, transfer } = call_tools(agent, turn, &open, guarded, purse).await?;
     let mut results = results.into_iter();
     let results = taken.into_iter().filter_map(|taken| taken.or_else(|| results.next()));
     Ok(Made { results: results.collect(), transfer })
@@ -186,6 +208,7 @@ async fn call_tools(
     agent: &Agent,
     turn: &Turn,
     open: &[(Context, &ToolCall)],
+    guarded: bool,
     purse: &mut Purse<'_>,
 ) -> Result<Made, Stop> {
     let metered = agent.tools.metered(open.iter().map(|(_, call)| *call));
@@ -193,7 +216,8 @@ async fn call_tools(
         let results = open.iter().map(|(_, call)| call.not_made()).collect();
         return Ok(Made { results, transfer: None });
     }
-    let made = join(open.iter().map(|(scope, call)| agent.tools.call(scope, call))).await?;
+    let calls = open.iter().map(|(scope, call)| agent.tools.call_guarded(scope, call, guarded));
+    let made = join(calls).await?;
     let mut results = Vec::with_capacity(made.len());
     let mut transfer = None;
     for (message, output) in made {

@@ -9,7 +9,7 @@ use super::member::listed;
 use super::{Said, State, Table};
 use crate::interpreter::agent::Agent;
 use crate::interpreter::budget::Turn;
-use crate::interpreter::turns::{ask, said};
+use crate::interpreter::turns::{Asked, ask, said};
 use crate::model::Message;
 
 /// How often a model is asked to choose before the run fails.
@@ -107,7 +107,8 @@ impl Table<'_> {
                 return Ok(Next::End);
             }
             let turn = Turn { scope, last: false };
-            let reply = ask(&agent, &turn, messages.clone(), Vec::new(), false).await?;
+            let Asked { reply, .. } =
+                ask(&agent, &turn, messages.clone(), Vec::new(), false).await?;
             state.budget.spend(&reply.usage);
             if let Some(name) = named(&reply.text, &self.team.members) {
                 return Ok(Next::named(name));
