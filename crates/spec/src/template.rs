@@ -97,7 +97,7 @@ fn parse(text: &str) -> Result<Template, TemplateProblem> {
         return Err(TemplateProblem(message));
     }
     let template = Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS);
-    let template = template.func("json", |values| functions::json(values)).parse(text)?;
+    let template = template.func("json", functions::json).parse(text)?;
     match blocks::problem(text) {
         None => Ok(template),
         Some(problem) => Err(TemplateProblem(problem)),

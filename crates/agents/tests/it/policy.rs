@@ -29,7 +29,7 @@ async fn begun(policy: &str) -> (Rig, String) {
 }
 
 fn told(run: &v1::Run) -> Value {
-    serde_json::from_str(output(run).as_str().unwrap()).unwrap()
+    serde_json::from_str(output(run).as_str().expect("a text")).expect("JSON")
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn a_policy_that_is_tried_out_only_writes_down_what_it_would_do() {
     let decided: Value = serde_json::from_slice(&decided.data).unwrap();
     assert_eq!(
         decided,
-        json!({"effect": "idempotent", "verdict": "allow", "by": "agent default", "dry_run": "deny"})
+        json!({"effect": "read", "verdict": "allow", "by": "agent default", "dry_run": "deny"})
     );
 }
 
