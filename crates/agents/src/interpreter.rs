@@ -6,9 +6,11 @@
 mod agent;
 mod answer;
 mod budget;
+mod control;
 mod conversation;
 mod graph;
 mod input;
+mod team;
 mod transfer;
 mod turns;
 mod window;
@@ -29,7 +31,8 @@ use crate::tools::guard::Tenants;
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
-use budget::Budget;
+use budget::{Budget, Purse};
+use control::Uncontrolled;
 use turns::Ended;
 
 /// What an interpreter needs from the process that runs it.
@@ -159,18 +162,22 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node. A run that is given a conversation
+    /// of a graph, the output of its last node; of a team, what was said last, or all of it. A run that is given a conversation
     /// ([`tenure_spec::conversation`]) gives an assistant's message.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
         let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
-            return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
+            return graph::run(&spec, graph, self, &ctx, &input).await;
+        }
+        if let Some(team) = &spec.team {
+            return team::run(&spec, team, self, &ctx, &input).await;
         }
         let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
-        let agent = Agent::open(&ctx, spec, &self.parts, &self.routes.hooks).await?;
+        let agent = Agent::open(&ctx, spec, self).await?;
         start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
         let mut budget = Budget::start(&agent.limits, &ctx).await?;
-        match turns::take(&agent, &ctx, start, &mut budget).await? {
+        let mut purse = Purse::new([&mut budget]);
+        match turns::take(&agent, &ctx, start, &mut purse, &mut Uncontrolled).await? {
             Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
             Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }

@@ -108,6 +108,11 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
+    /// The message that tells a model this result of the call.
+    pub(crate) fn result(&self, value: &Value) -> Message {
+        Message::Tool { call: self.id.clone(), name: self.name.clone(), text: value.to_string() }
+    }
+
     /// The result of a call that a limit of the run does not let happen.
     pub(crate) fn not_made(&self) -> Message {
         let text = r#"{"error": "not called: a limit of this run is reached"}"#.into();
@@ -169,6 +174,14 @@ impl Models {
         let default = config.default.as_ref();
         let default = default.map(|model| router::of(model.provider, &model.name));
         Ok(Self { remote: remote::Remotes::new(config)?, default })
+    }
+
+    /// The model that is asked for, or else the worker's own.
+    pub fn or_own(&self, model: Option<&tenure_spec::Model>) -> Result<Arc<dyn Model>, Failure> {
+        match model.or(self.default.as_ref()) {
+            Some(model) => self.open(model),
+            None => Ok(Arc::new(router::Nobody)),
+        }
     }
 
     /// The model that a specification asks for.

@@ -160,10 +160,10 @@ impl Toolbox {
     }
 
     /// How many of these calls ask models, and so cost money.
-    pub fn metered(&self, calls: &[ToolCall]) -> usize {
+    pub fn metered<'c>(&self, calls: impl IntoIterator<Item = &'c ToolCall>) -> usize {
         let metered =
             |call: &&ToolCall| self.named(&call.name).is_some_and(|named| named.tool.is_metered());
-        calls.iter().filter(metered).count()
+        calls.into_iter().filter(metered).count()
     }
 
     fn named(&self, name: &str) -> Option<&Checked> {
@@ -189,9 +189,12 @@ impl Toolbox {
             Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
             Err(stop) => return Err(stop),
         };
-        let text = output.value.to_string();
-        let message = Message::Tool { call: call.id.clone(), name: call.name.clone(), text };
-        Ok((message, output))
+        Ok((call.result(&output.value), output))
+    }
+
+    /// Makes one call in a scope of its own, and gives what the tool gave.
+    pub async fn output(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
+        self.attempt(ctx, call, true).await
     }
 
     async fn attempt(&self, ctx: &Context, call: &ToolCall, guarded: bool) -> Result<Output, Stop> {

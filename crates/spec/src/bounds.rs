@@ -101,6 +101,33 @@ pub(crate) const MAX_NODES: usize = 1_000;
 /// Transitions of a node: a choice among more is a table, which belongs into a tool.
 pub(crate) const MAX_TRANSITIONS: usize = 100;
 
+/// Branches of a `parallel`: what is more is a list, which is for `map`.
+pub(crate) const MAX_BRANCHES: usize = 32;
+
+/// Length of the name of a branch in bytes: three of them and the node's have to fit into a key.
+pub(crate) const MAX_BRANCH_NAME: usize = 64;
+
+/// `map` and `parallel` inside each other: their widths multiply.
+pub(crate) const MAX_FANS: usize = 3;
+
+/// Elements of one `map` that are worked on at the same time: each holds memory of the worker.
+pub(crate) const AT_ONCE: RangeInclusive<u64> = 1..=32;
+
+/// Values to choose from: nobody looks through more.
+pub(crate) const MAX_CHOICES: usize = 100;
+
+/// Members of a team: a model that chooses among more does not read what they are good for.
+pub(crate) const MAX_MEMBERS: usize = 50;
+
+/// Length of a member's name in characters: `transfer_to_` in front of it is the name of a tool.
+pub(crate) const MAX_MEMBER_NAME: usize = 52;
+
+/// Hand-overs of a team: more cannot be looked over.
+pub(crate) const MAX_HANDOFFS: usize = 200;
+
+/// Variables of a team: each is looked at after every turn, and shown to who may set it.
+pub(crate) const MAX_VARIABLES: usize = 100;
+
 /// Visits of a node in one run: as many as there may be replies of a model.
 pub(crate) const VISITS: RangeInclusive<u64> = TURNS;
 

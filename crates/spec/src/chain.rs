@@ -131,9 +131,9 @@ fn note(finding: &Finding, tasks: &[Task<'_>], list: &Node<'_>) {
         return finding.note(list);
     };
     let field = |name| task.at.field(name, task.at.value);
-    finding.note(&match finding.place {
+    finding.note(&match &finding.place {
         Place::List => list.clone(),
-        Place::Whole => task.at.clone(),
+        Place::Whole | Place::Do(_) => task.at.clone(),
         Place::Name => field("id"),
         Place::Input => field("input_var"),
         Place::Template => field("prompt_template"),
@@ -142,7 +142,7 @@ fn note(finding: &Finding, tasks: &[Task<'_>], list: &Node<'_>) {
         Place::Next => field("transition").field("branches", task.at.value),
         Place::To(place) => {
             let branches = field("transition").field("branches", task.at.value);
-            let branch = task.branches.get(place).copied().unwrap_or(place);
+            let branch = task.branches.get(*place).copied().unwrap_or(*place);
             branches.element(branch, task.at.value).field("goto", task.at.value)
         }
         Place::OnFailure => field("transition").field("on_failure", task.at.value),

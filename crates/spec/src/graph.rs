@@ -5,6 +5,7 @@ mod action;
 mod check;
 mod node;
 mod paths;
+mod texts;
 mod transition;
 
 use schemars::JsonSchema;
@@ -16,7 +17,10 @@ use crate::data::DataType;
 use crate::node::Node;
 
 pub(crate) use action::read_condition;
-pub use action::{Action, Candidates, Chat, Embed, Hook, OpenaiResponse, Parse, Prompt};
+pub use action::{
+    Action, AgentNode, Asks, Branch, CallNode, Candidates, Chat, DefaultAnswer, Embed, Hook,
+    InterruptNode, MapNode, OpenaiResponse, ParallelNode, Parse, Prompt, ToolNode,
+};
 pub use node::{Compose, GraphNode, Strategy};
 pub use transition::{Condition, Transition};
 

@@ -42,6 +42,7 @@ mod span;
 mod spec;
 mod suggest;
 mod syntax;
+pub mod team;
 pub mod template;
 mod tools;
 mod window;
@@ -62,6 +63,7 @@ pub use schema::schema;
 pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
+pub use team::Team;
 pub use tools::{
     AgentTool, CommandTool, Effect, Elicitation, HookTool, Isolation, Manner, McpTools,
     OpenApiTools, SECRET, Tool,

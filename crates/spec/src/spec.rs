@@ -12,6 +12,7 @@ use crate::model::Model;
 use crate::node::{Fields, Node};
 use crate::output;
 use crate::policy::Policy;
+use crate::team::{self, Team};
 use crate::tools::{self, Tool};
 use crate::window::Window;
 
@@ -23,16 +24,18 @@ use crate::window::Window;
     title = "Tenure agent",
     description = "The specification of one agent.",
     extend(
-        "if" = {"properties": {"kind": {"enum": ["external", "graph"]}}, "required": ["kind"]},
+        "if" = {"properties": {"kind": {"enum": ["external", "graph", "team"]}}, "required": ["kind"]},
         "then" = {
-            "if": {"properties": {"kind": {"const": "graph"}}},
-            "then": {
-                "required": ["graph"],
-                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false, "window": false}
-            },
-            "else": {"properties": {"graph": false}}
+            "if": {"properties": {"kind": {"const": "external"}}},
+            "then": {"properties": {"graph": false, "team": false}},
+            "else": {
+                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false, "window": false},
+                "if": {"properties": {"kind": {"const": "graph"}}},
+                "then": {"required": ["graph"], "properties": {"team": false}},
+                "else": {"required": ["team"], "properties": {"graph": false}}
+            }
         },
-        "else" = {"required": ["model"], "properties": {"graph": false}}
+        "else" = {"required": ["model"], "properties": {"graph": false, "team": false}}
     )
 )]
 pub struct Spec {
@@ -51,20 +54,20 @@ pub struct Spec {
     #[serde(default = "default_pool")]
     #[schemars(regex(pattern = NAME))]
     pub pool: String,
-    /// The language model. Must be given if `kind` is `agent`; the nodes of a `graph` that name no
-    /// model of their own ask this one, or else the worker's.
+    /// The language model. Must be given if `kind` is `agent`; the nodes of a `graph` and the
+    /// members of a `team` that name no model of their own ask this one, or else the worker's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Model")]
     pub model: Option<Model>,
-    /// What the model is told about its task before every conversation. Not of a `graph`.
+    /// What the model is told about its task before every conversation. Not of a `graph` or `team`.
     #[serde(default)]
     pub instructions: String,
     /// What the model may use, each tool once, in the order in which the model is shown them. Not of
-    /// a `graph`.
+    /// a `graph` or `team`.
     #[serde(default)]
     pub tools: Vec<Tool>,
     /// JSON Schema that the final answer must satisfy. Remote references are refused. Without it
-    /// the answer is text. Not of a `graph`.
+    /// the answer is text. Not of a `graph` or `team`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub output: Option<Value>,
@@ -76,11 +79,16 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Graph")]
     pub graph: Option<Graph>,
+    /// The members and who of them speaks next; given if and only if `kind` is `team`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Team")]
+    pub team: Option<Team>,
     /// Which calls of tools may be made. Without it, all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Policy")]
     pub policy: Option<Policy>,
-    /// Where a run ends at the latest.
+    /// Where a run ends at the latest. A `team` may have 200 replies of models unless `turns` says
+    /// otherwise.
     #[serde(default)]
     pub limits: Limits,
     /// How steps that failed are tried again.
@@ -97,26 +105,30 @@ pub enum Kind {
     Agent,
     /// The stock worker interprets the document: a state machine, which is its `graph`.
     Graph,
+    /// The stock worker interprets the document: several members in one conversation, which is its
+    /// `team`.
+    Team,
     /// A worker of the user's own, built with an SDK. Needs no model.
     External,
 }
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Agent, Self::Graph, Self::External];
+    pub const ALL: [Self; 4] = [Self::Agent, Self::Graph, Self::Team, Self::External];
 
     /// The kind's name as it stands in documents.
     pub fn name(self) -> &'static str {
         match self {
             Self::Agent => "agent",
             Self::Graph => "graph",
+            Self::Team => "team",
             Self::External => "external",
         }
     }
 }
 
 pub(crate) const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
-const FIELDS: [&str; 13] = [
+const FIELDS: [&str; 14] = [
     "name",
     "kind",
     "description",
@@ -127,6 +139,7 @@ const FIELDS: [&str; 13] = [
     "output",
     "window",
     "graph",
+    "team",
     "policy",
     "limits",
     "retry",
@@ -159,6 +172,7 @@ impl Spec {
             output: None,
             window: None,
             graph: Some(graph),
+            team: None,
             policy: None,
             limits: Limits::default(),
             retry: Retry::default(),
@@ -181,8 +195,9 @@ impl Spec {
             fields.required("model", "say which model to ask, or set `kind: external`", Model::read)
         };
         let graph = read_graph(&fields, kind, unread);
-        if kind == Some(Kind::Graph) {
-            refuse_conversation(&fields);
+        let team = read_team(&fields, kind, unread);
+        if let Some(kind @ (Kind::Graph | Kind::Team)) = kind {
+            refuse_conversation(&fields, kind);
         }
         Some(Self {
             name: name.unwrap_or_default(),
@@ -195,8 +210,9 @@ impl Spec {
             output: fields.read("output", output::read),
             window: fields.read("window", Window::read),
             graph,
+            team,
             policy: fields.read("policy", Policy::read),
-            limits: fields.read("limits", Limits::read).unwrap_or_default(),
+            limits: read_limits(&fields, kind),
             retry: fields.read("retry", Retry::read).unwrap_or_default(),
         })
     }
@@ -218,13 +234,38 @@ fn read_graph(fields: &Fields<'_>, kind: Option<Kind>, unread: bool) -> Option<G
     })
 }
 
-/// What nothing in a graph would look at must not stand there as if it counted.
-fn refuse_conversation(fields: &Fields<'_>) {
+fn read_team(fields: &Fields<'_>, kind: Option<Kind>, unread: bool) -> Option<Team> {
+    if kind == Some(Kind::Team) {
+        return fields.required("team", "write its members: `team: {members: […]}`", Team::read);
+    }
+    fields.read("team", |node| {
+        if unread {
+            return Team::read(node);
+        }
+        node.problem("only a team has members", "remove it, or set `kind: team`")
+    })
+}
+
+fn read_limits(fields: &Fields<'_>, kind: Option<Kind>) -> Limits {
+    let read = |node: &Node<'_>| Some((Limits::read(node)?, node.value.get("turns").is_some()));
+    let (limits, said) = fields.read("limits", read).unwrap_or_default();
+    match kind {
+        Some(Kind::Team) if !said => Limits { turns: team::REPLIES, ..limits },
+        _ => limits,
+    }
+}
+
+/// What nothing in a graph or team would look at must not stand there as if it counted.
+fn refuse_conversation(fields: &Fields<'_>, kind: Kind) {
     let nothing = |value: &Value| value == "" || value.as_array().is_some_and(Vec::is_empty);
+    let (of, hint) = match kind {
+        Kind::Team => ("team", "remove it; a member says what its model is told"),
+        _ => ("graph", "remove it; a node says what its model is told"),
+    };
     for name in ["instructions", "tools", "output", "window"] {
         fields.read(name, |node| {
-            let hint = "remove it; a node says what its model is told";
-            if nothing(node.value) { None } else { node.problem::<()>("is not of a graph", hint) }
+            let message = format!("is not of a {of}");
+            if nothing(node.value) { None } else { node.problem::<()>(message, hint) }
         });
     }
 }

@@ -5,6 +5,7 @@
 
 mod blocks;
 mod functions;
+mod value;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -13,7 +14,14 @@ use std::sync::Arc;
 use gotmpl::{Template, TemplateError, Value as GoValue};
 use serde_json::{Map, Value};
 
+use crate::node::Node;
+
 use crate::bounds::{TEMPLATE_NESTING, TEMPLATE_OUTPUT, TEMPLATE_ROUNDS};
+
+pub use value::{fill, fill_fields};
+
+/// Where the language of templates is described.
+pub(crate) const HELP: &str = "see https://pkg.go.dev/text/template";
 
 /// What Go calls a template that has no name of its own.
 const NAME: &str = "template";
@@ -48,6 +56,15 @@ pub(crate) fn check(text: &str) -> Result<(), TemplateProblem> {
     }
 }
 
+/// Reads a template.
+pub(crate) fn read(at: &Node<'_>) -> Option<String> {
+    let text = at.text(usize::MAX)?;
+    match check(&text) {
+        Ok(()) => Some(text),
+        Err(problem) => at.problem(format!("is not a template: {problem}"), HELP),
+    }
+}
+
 /// Fills a template in. `variables` is what it calls `.`; a name that is not among them is written
 /// as `<no value>`, as Go does. A text that grows beyond what a step may give is refused.
 pub fn render(text: &str, variables: &Map<String, Value>) -> Result<String, TemplateProblem> {
@@ -79,7 +96,8 @@ fn parse(text: &str) -> Result<Template, TemplateProblem> {
             format!("it has more than {TEMPLATE_NESTING} `(` inside each other, or `else`");
         return Err(TemplateProblem(message));
     }
-    let template = Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS).parse(text)?;
+    let template = Template::new(NAME).max_range_iters(TEMPLATE_ROUNDS);
+    let template = template.func("json", functions::json).parse(text)?;
     match blocks::problem(text) {
         None => Ok(template),
         Some(problem) => Err(TemplateProblem(problem)),
@@ -165,6 +183,7 @@ mod tests {
             ("{{.nothing}}", "<no value>"),
             ("{{.list}}", "[1 2.5 x <nil> true]"),
             ("{{and .input (not .nothing)}} {{or \"\" .input}} {{gt .n 3}}", "true hello true"),
+            ("{{json .list}} {{.f | json}}", "[1,2.5,\"x\",null,true] 8.256"),
             ("{{/* quiet {{if}} */}}{{$x := 3}}{{$x}}", "3"),
             ("{{if \"}}{{end}}\"}}{{- `}}` -}}{{end}}", "}}"),
         ] {
@@ -187,6 +206,7 @@ mod tests {
             assert!(problem.contains(part), "{template}: {problem}");
         }
         assert!(rendered("{{index .list 9}}").is_err());
+        assert!(rendered("{{json .list .f}}").is_err());
     }
 
     #[test]

@@ -121,7 +121,7 @@ impl Tool {
         }
     }
 
-    fn read(node: &Node<'_>) -> Option<Self> {
+    pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         match node.value {
             Value::Object(fields) if fields.contains_key("name") => Self::read_named(node),
             Value::Object(_) => Self::read_source(node),

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use tenure_sdk::{Context, Failure, Retry, Stop};
 use tenure_spec::{Kind, Limits, Spec, Window};
 
-use super::Shared;
+use super::Interpreter;
 use super::answer::Output;
-use crate::hooks::Hooks;
 use crate::model::Model;
 use crate::tools::{Guard, Parts, Toolbox};
 
@@ -26,42 +25,51 @@ pub(super) struct Agent {
 }
 
 impl Agent {
-    /// An agent of this specification.
+    /// An agent of this specification; the worker's model stands in for one that is not named. What
+    /// its sources of tools have is asked in `ctx`.
     pub(super) async fn open(
         ctx: &Context,
         spec: Spec,
-        shared: &Shared,
-        hooks: &Arc<dyn Hooks>,
+        interpreter: &Interpreter,
     ) -> Result<Self, Stop> {
-        let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
+        if spec.kind != Kind::Agent {
             return Err(Stop::Failed(external(&spec)));
-        };
-        let model = shared.models.open(model).map_err(Stop::Failed)?;
+        }
         let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
-        let retry = retry(&spec.retry);
+        let model = interpreter.parts.models.or_own(spec.model.as_ref()).map_err(Stop::Failed)?;
+        Ok(Self {
+            system: system(&spec.instructions, output.as_ref()),
+            tools: Self::tools(ctx, &spec, interpreter).await?,
+            model,
+            output,
+            window: spec.window,
+            retry: retry(&spec.retry),
+            limits: spec.limits,
+        })
+    }
+
+    /// The tools of this specification.
+    pub(super) async fn tools(
+        ctx: &Context,
+        spec: &Spec,
+        interpreter: &Interpreter,
+    ) -> Result<Toolbox, Stop> {
+        let shared = &interpreter.parts;
         let ceiling = shared.policy.clone();
         let tenants = shared.tenants.clone();
         let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling, tenants };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
-            model: model.clone(),
-            retry,
+            model: shared.models.or_own(spec.model.as_ref()).map_err(Stop::Failed)?,
+            retry: retry(&spec.retry),
             programs: shared.permits.programs.clone(),
             permits: shared.permits.clone(),
             servers: shared.servers.clone(),
-            hooks: hooks.clone(),
+            hooks: interpreter.routes.hooks.clone(),
             secrets: shared.secrets.clone(),
         };
-        Ok(Self {
-            system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::open(ctx, &spec.tools, &parts, guard).await?,
-            model,
-            output,
-            window: spec.window,
-            limits: spec.limits,
-            retry,
-        })
+        Toolbox::open(ctx, &spec.tools, &parts, guard).await
     }
 }
 

@@ -70,7 +70,7 @@ pub(super) async fn judge(
 }
 
 /// Models like to wrap JSON in a fence of Markdown, whatever they are told.
-fn unfenced(text: &str) -> &str {
+pub(super) fn unfenced(text: &str) -> &str {
     let text = text.trim();
     let Some(inside) = text.strip_prefix("```").and_then(|text| text.strip_suffix("```")) else {
         return text;

@@ -1,6 +1,8 @@
 //! What a run has used of its limits, and what happens when it comes to one.
 
+mod fork;
 mod limit;
+mod purse;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -8,6 +10,7 @@ use tenure_sdk::{Approval, Context, Decision, Failure, Stop, Timestamp, Usage};
 use tenure_spec::{AtLimit, Limits};
 
 use limit::Limit;
+pub(super) use purse::Purse;
 
 /// The limits of a run and what was used so far. Recorded turns count like new ones, so the sums
 /// are the same in every replay.
@@ -17,6 +20,7 @@ use limit::Limit;
 /// as the dearest before it, so a run ends below its limit by less than one turn. That is a
 /// reservation that follows from the journal alone, and not from a price list that may change between
 /// two workers.
+#[derive(Clone)]
 pub(super) struct Budget {
     limits: Limits,
     turns: u32,
@@ -76,22 +80,26 @@ impl Budget {
     /// Adds what a model call consumed.
     pub(super) fn spend(&mut self, usage: &Usage) {
         self.used.add(usage);
+        self.dearer(usage);
+    }
+
+    fn dearer(&mut self, usage: &Usage) {
         let dearest = &mut self.dearest;
         dearest.input_tokens = dearest.input_tokens.max(usage.input_tokens);
         dearest.output_tokens = dearest.output_tokens.max(usage.output_tokens);
         dearest.cost_micros = dearest.cost_micros.max(usage.cost_micros);
     }
 
-    /// The next turn, if there may be one.
-    pub(super) async fn next_turn(&mut self, ctx: &Context) -> Result<Turn, Stop> {
-        let scope = ctx.scope(&format!("turn/{}", self.turns))?;
+    /// Counts the turn that is written down in `scope`, if there may be one, and says whether it is the
+    /// last one.
+    pub(super) async fn next_turn(&mut self, scope: &Context) -> Result<bool, Stop> {
         if let Some(reached) = self.ending.filter(|_| self.wrapped) {
             return Err(Stop::Failed(reached.failure("")));
         }
-        let last = self.ending.is_some() || !self.fits(&scope, 1, 0).await?;
+        let last = self.ending.is_some() || !self.fits(scope, 1, 0).await?;
         self.wrapped = last;
         self.turns += 1;
-        Ok(Turn { scope, last })
+        Ok(last)
     }
 
     /// Counts one more question to a model, if there may be one. The time is looked at in `place`.

@@ -10,25 +10,29 @@
 //! rate/1/attempt#1    its value, and where the run goes
 //! ```
 
+mod agent;
 mod ask;
 mod attempt;
 mod chat;
 mod compose;
 mod data;
+mod fan;
+mod interrupt;
 mod parse;
 mod record;
+mod tool;
 mod transition;
 mod variables;
 
 use std::collections::BTreeMap;
 
 use tenure_sdk::{Context, Failure, Payload, Stop, limits};
-use tenure_spec::graph::{Graph, GraphNode};
-use tenure_spec::{Spec, template};
+use tenure_spec::graph::{Action, Graph, GraphNode};
+use tenure_spec::{Kind, Spec};
 
 use super::budget::Budget;
-use super::{Routes, conversation};
-use attempt::{Made, Outcome};
+use super::{Interpreter, Routes, conversation};
+use attempt::{Made, Outcome, Visit};
 use data::Data;
 use variables::Variables;
 
@@ -36,13 +40,19 @@ use variables::Variables;
 pub(super) async fn run(
     spec: &Spec,
     graph: &Graph,
-    routes: &Routes,
+    interpreter: &Interpreter,
     ctx: &Context,
     input: &Payload,
 ) -> Result<Payload, Stop> {
     let client = conversation::read(input).map_err(Stop::Failed)?.is_some();
     let input = Data::of_run(&graph.input, input).map_err(Stop::Failed)?;
-    let machine = Machine { spec, graph, routes, ctx };
+    let machine = Machine {
+        graph,
+        base: Spec { kind: Kind::Agent, graph: None, ..spec.clone() },
+        routes: &interpreter.routes,
+        interpreter,
+        ctx,
+    };
     let mut state = State {
         variables: Variables::new(&input),
         last: input,
@@ -63,9 +73,11 @@ pub(super) async fn run(
 
 /// What stays the same during a run.
 pub(super) struct Machine<'a> {
-    spec: &'a Spec,
     graph: &'a Graph,
+    /// The specification, as that of an agent: what holds for the nodes that are like one.
+    base: Spec,
     routes: &'a Routes,
+    interpreter: &'a Interpreter,
     ctx: &'a Context,
 }
 
@@ -89,6 +101,19 @@ struct Ended {
     next: Option<String>,
 }
 
+impl State {
+    /// What one of several things that are done at the same time begins with.
+    fn fork(&self) -> Self {
+        Self {
+            variables: self.variables.clone(),
+            last: Data::nothing(),
+            visits: BTreeMap::new(),
+            budget: self.budget.clone(),
+            began: self.began.clone(),
+        }
+    }
+}
+
 impl Machine<'_> {
     /// Visits a node; gives the name of the next one, or `end`.
     async fn visit(&self, node: &GraphNode, state: &mut State) -> Result<String, Stop> {
@@ -101,27 +126,42 @@ impl Machine<'_> {
         }
         let input = state.variables.input(node, &state.last).map_err(|why| fault(node, &why))?;
         let mut failure = None;
-        for attempt in 1..=self.retry(node).attempts {
+        let attempts = self.attempts(node, &node.action);
+        for attempt in 1..=attempts {
             self.pause(node, attempt, &scope).await?;
-            let made = self.attempt(node, &input, &scope, attempt, state).await?;
+            let visit = Visit { node, action: &node.action, input: &input, scope: &scope, attempt };
+            let made = self.attempt(&visit, state).await?;
             let composed = composed(node, &made, state);
-            match self.record(node, &input, &scope, attempt, made, composed.as_ref()).await? {
+            match self.record(&visit, made, composed.as_ref(), state).await? {
                 (Ok(outcome), attempted) => {
                     let composed = composed.transpose().map_err(|why| fault(node, &why))?;
                     let ended = Ended { outcome, composed, next: attempted.next };
-                    return self.succeed(node, ended, &scope, state).await;
+                    return self.succeed(&visit, ended, state).await;
                 }
                 (Err(failed), _) => failure = Some(failed),
             }
         }
         let failure = failure.unwrap_or_else(|| Failure::permanent("graph_failed", "failed"));
-        let attempts = self.retry(node).attempts;
         let message = format!("failed after {attempts} attempts: {}", failure.message);
         on_failure(node, &Failure { message, ..failure })
     }
 
     fn retry<'s>(&'s self, node: &'s GraphNode) -> &'s tenure_spec::Retry {
-        node.retry.as_ref().unwrap_or(&self.spec.retry)
+        node.retry.as_ref().unwrap_or(&self.base.retry)
+    }
+
+    /// How often a node tries what it does, or one of the things that it does.
+    fn attempts(&self, node: &GraphNode, action: &Action) -> u32 {
+        match action {
+            // The step of a tool tries again by itself, under one idempotency key; of several things
+            // each does.
+            Action::Tool(_) | Action::Map(_) | Action::Parallel(_) => 1,
+            // They have tried what they could, or have asked a person.
+            Action::Call(_) | Action::Agent(_) | Action::Interrupt(_) => {
+                node.retry.as_ref().map_or(1, |retry| retry.attempts)
+            }
+            _ => self.retry(node).attempts,
+        }
     }
 
     /// The pause before an attempt: none before the first, then doubling.
@@ -135,12 +175,12 @@ impl Machine<'_> {
     /// Makes the output known and finds the way on.
     async fn succeed(
         &self,
-        node: &GraphNode,
+        visit: &Visit<'_>,
         ended: Ended,
-        scope: &Context,
         state: &mut State,
     ) -> Result<String, Stop> {
         let Ended { outcome, composed, next } = ended;
+        let node = visit.node;
         if let Some(composed) = &composed {
             state.variables.set(&format!("{}_composed", node.name), composed);
         }
@@ -149,15 +189,15 @@ impl Machine<'_> {
         state.variables.set(&node.name, &output);
         state.last = output;
         if let Some(print) = &node.print {
-            let line = template::render(print, state.variables.map());
-            let line = line.map_err(|problem| {
-                fault(node, &Failure::permanent("graph_template", format!("`print`: {problem}")))
-            })?;
-            scope.log(line).await?;
+            let line = state.variables.render("print", print);
+            visit.scope.log(line.map_err(|why| fault(node, &why))?).await?;
         }
         match next {
             Some(next) => Ok(next),
-            None => match transition::choose(&node.next, &outcome.value) {
+            None => match transition::choose(
+                &node.next,
+                &visit.scene(&state.last, &outcome.value, state),
+            ) {
                 Ok(next) => Ok(next.to_owned()),
                 Err(why) => Err(fault(node, &why)),
             },

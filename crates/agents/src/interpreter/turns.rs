@@ -8,11 +8,12 @@ use tenure_spec::conversation::Answer;
 
 use super::agent::Agent;
 use super::answer::{self, Verdict};
-use super::budget::{Budget, Turn};
+use super::budget::{Purse, Turn};
+use super::control::Control;
 use super::conversation::{self, Client, Start};
 use super::transfer;
 use super::window::View;
-use crate::model::{Message, Reply, Request, ToolCall};
+use crate::model::{Definition, Message, Reply, Request, ToolCall};
 
 /// What a model is told when it gets its last turn.
 const WRAP_UP: &str = "A limit of this run is reached and no tool can be called any more. Answer now, with what you have.";
@@ -25,24 +26,28 @@ pub(super) enum Ended {
     Said(Answer),
 }
 
-/// The whole conversation; gives the final answer, or what a client has to hear.
+/// The whole conversation; gives the final answer, or what a client has to hear. It ends at the
+/// latest where the budgets in `purse` do.
 pub(super) async fn take(
     agent: &Agent,
     ctx: &Context,
     start: Start,
-    budget: &mut Budget,
+    purse: &mut Purse<'_>,
+    control: &mut dyn Control,
 ) -> Result<Ended, Stop> {
     let Start { mut messages, client } = start;
     let client = client.as_ref();
     let mut view = View::new(agent.window.as_ref());
-    loop {
-        let turn = budget.next_turn(ctx).await?;
+    for number in 0.. {
+        let turn = purse.next_turn(ctx.scope(&format!("turn/{number}"))?).await?;
         if turn.last {
             messages.push(Message::user(WRAP_UP));
         }
-        view.move_on(agent, &turn.scope, &messages, budget).await?;
-        let Asked { mut reply, guarded } = ask(agent, client, &turn, view.of(&messages)).await?;
-        budget.spend(&reply.usage);
+        view.move_on(agent, &turn.scope, &messages, purse).await?;
+        let tools = offered(agent, client, &turn, control);
+        let asked = ask(agent, &turn, view.of(&messages), tools, client.is_some()).await?;
+        let Asked { mut reply, guarded } = asked;
+        purse.spend(&reply.usage);
         if reply.cut && client.is_some() {
             return Ok(Ended::Said(conversation::cut(reply)));
         }
@@ -50,12 +55,15 @@ pub(super) async fn take(
         let theirs = handed_over(client, &mut reply);
         let mut transfer = None;
         if !reply.calls.is_empty() && !turn.last {
-            let made = call(agent, &turn, &reply, guarded, budget).await?;
+            let made = call(agent, &turn, &reply, guarded, purse, control).await?;
             messages.extend(made.results);
             transfer = made.transfer;
         }
         if !theirs.is_empty() {
             return Ok(Ended::Said(conversation::handed(reply.text, theirs)));
+        }
+        if control.is_over() {
+            return Ok(Ended::Answered(reply.text.into()));
         }
         if let Some(to) = transfer {
             let answer = transfer::to(&to, &turn.scope, &messages).await?;
@@ -72,6 +80,21 @@ pub(super) async fn take(
             Verdict::Final(answer) => return Ok(ended(client, answer)),
             Verdict::Wrong(problem) => messages.push(Message::user(problem)),
         }
+    }
+    Err(Stop::failed("limit_turns", "there are no more turns than can be counted"))
+}
+
+/// [`take`], for a conversation that nobody keeps outside: gives the final answer.
+pub(super) async fn answer(
+    agent: &Agent,
+    ctx: &Context,
+    messages: Vec<Message>,
+    purse: &mut Purse<'_>,
+    control: &mut dyn Control,
+) -> Result<Value, Stop> {
+    match take(agent, ctx, Start { messages, client: None }, purse, control).await? {
+        Ended::Answered(answer) => Ok(answer),
+        Ended::Said(answer) => Ok(answer.content.into()),
     }
 }
 
@@ -93,26 +116,26 @@ fn handed_over(client: Option<&Client>, reply: &mut Reply) -> Vec<ToolCall> {
 
 /// A reply, and whether the tenant had a policy for its calls when it came.
 #[derive(Serialize, Deserialize)]
-struct Asked {
+pub(super) struct Asked {
     #[serde(flatten)]
-    reply: Reply,
+    pub(super) reply: Reply,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     guarded: bool,
 }
 
 /// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
 /// comes to this turn with another one must not be given this reply.
-async fn ask(
+pub(super) async fn ask(
     agent: &Agent,
-    client: Option<&Client>,
     turn: &Turn,
     messages: Vec<Message>,
+    tools: Vec<Definition>,
+    may_be_cut: bool,
 ) -> Result<Asked, Stop> {
     let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let request =
-        Request { system: agent.system.clone(), messages, tools: offered(agent, client, turn) };
+    let request = Request { system: agent.system.clone(), messages, tools };
     let asked: Asked = step.run_metered(|_| answered(agent, &turn.scope, &request)).await?;
-    if asked.reply.cut && client.is_none() {
+    if asked.reply.cut && !may_be_cut {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
         return Err(Stop::failed("model_reply_cut", message));
     }
@@ -130,15 +153,20 @@ async fn answered(
 }
 
 /// The tools that may be called in a turn.
-fn offered(agent: &Agent, client: Option<&Client>, turn: &Turn) -> Vec<crate::model::Definition> {
+fn offered(
+    agent: &Agent,
+    client: Option<&Client>,
+    turn: &Turn,
+    control: &dyn Control,
+) -> Vec<Definition> {
     if turn.last {
         return Vec::new();
     }
     let theirs = client.map(Client::tools).unwrap_or_default();
-    [agent.tools.definitions().as_slice(), theirs].concat()
+    [agent.tools.definitions().as_slice(), &control.definitions(), theirs].concat()
 }
 
-fn said(reply: &Reply) -> Message {
+pub(super) fn said(reply: &Reply) -> Message {
     Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
 }
 
@@ -150,29 +178,50 @@ struct Made {
     transfer: Option<AgentTool>,
 }
 
-/// Makes all calls of a reply at the same time, and gives their results in the reply's order.
+/// Makes all calls of a reply, and gives their results in the reply's order.
 async fn call(
     agent: &Agent,
     turn: &Turn,
     reply: &Reply,
     guarded: bool,
-    budget: &mut Budget,
+    purse: &mut Purse<'_>,
+    control: &mut dyn Control,
 ) -> Result<Made, Stop> {
-    let metered = agent.tools.metered(&reply.calls);
-    if !budget.admit_calls(&turn.scope, reply.calls.len(), metered).await? {
-        let results = reply.calls.iter().map(ToolCall::not_made).collect();
+    let mut taken = Vec::with_capacity(reply.calls.len());
+    let mut open = Vec::new();
+    for (place, call) in reply.calls.iter().enumerate() {
+        let result = control.take(call).map(|result| call.result(&result));
+        if result.is_none() {
+            // Opened in order, before any of them runs: a call's place must not depend on timing.
+            open.push((turn.scope.scope(&format!("call/{place}"))?, call));
+        }
+        taken.push(result);
+    }
+    let Made { results, transfer } = call_tools(agent, turn, &open, guarded, purse).await?;
+    let mut results = results.into_iter();
+    let results = taken.into_iter().filter_map(|taken| taken.or_else(|| results.next()));
+    Ok(Made { results: results.collect(), transfer })
+}
+
+/// Makes these calls of tools at the same time.
+async fn call_tools(
+    agent: &Agent,
+    turn: &Turn,
+    open: &[(Context, &ToolCall)],
+    guarded: bool,
+    purse: &mut Purse<'_>,
+) -> Result<Made, Stop> {
+    let metered = agent.tools.metered(open.iter().map(|(_, call)| *call));
+    if !open.is_empty() && !purse.admit_calls(&turn.scope, open.len(), metered).await? {
+        let results = open.iter().map(|(_, call)| call.not_made()).collect();
         return Ok(Made { results, transfer: None });
     }
-    // Opened in order, before any of them runs: a call's place must not depend on timing.
-    let scopes = (0..reply.calls.len()).map(|place| turn.scope.scope(&format!("call/{place}")));
-    let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
-    let calls = scopes.iter().zip(&reply.calls);
-    let made =
-        join(calls.map(|(scope, call)| agent.tools.call_guarded(scope, call, guarded))).await?;
+    let calls = open.iter().map(|(scope, call)| agent.tools.call_guarded(scope, call, guarded));
+    let made = join(calls).await?;
     let mut results = Vec::with_capacity(made.len());
     let mut transfer = None;
     for (message, output) in made {
-        budget.spend(&output.usage);
+        purse.spend(&output.usage);
         results.push(message);
         transfer = transfer.or(output.transfer);
     }

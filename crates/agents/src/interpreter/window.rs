@@ -8,7 +8,7 @@ use tenure_sdk::{Context, EntryKind, Stop};
 use tenure_spec::Window;
 
 use super::agent::Agent;
-use super::budget::Budget;
+use super::budget::Purse;
 use crate::model::{Message, Reply, Request};
 
 /// What a model is asked to do with the part of a conversation that it will not see again.
@@ -36,7 +36,7 @@ impl<'a> View<'a> {
         agent: &Agent,
         turn: &Context,
         messages: &[Message],
-        budget: &mut Budget,
+        purse: &mut Purse<'_>,
     ) -> Result<(), Stop> {
         let Some(window) = self.window else { return Ok(()) };
         let from = begin(messages, self.from, window);
@@ -46,7 +46,7 @@ impl<'a> View<'a> {
         if window.summary {
             let left = &messages[self.from.min(from)..from];
             let reply = sum_up(agent, turn, self.summary.as_deref(), left).await?;
-            budget.spend(&reply.usage);
+            purse.spend(&reply.usage);
             self.summary = Some(reply.text);
         }
         self.from = from;

@@ -5,7 +5,7 @@ use tenure_sdk::{Failure, Usage};
 use tenure_spec::graph::Candidates;
 use tenure_spec::{Model as Spec, Provider};
 
-use super::{Models, Reply, Request};
+use super::{Model, Models, Reply, Request};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,6 +121,16 @@ pub(super) fn of(provider: Provider, name: &str) -> Spec {
         temperature: None,
         max_tokens: None,
         script: None,
+    }
+}
+
+/// No model at all: asking it says how to name one.
+pub(super) struct Nobody;
+
+#[async_trait]
+impl Model for Nobody {
+    async fn reply(&self, _request: &Request) -> Result<Reply, Failure> {
+        Err(missing())
     }
 }
 

@@ -28,8 +28,9 @@ mod interpreter;
 #[cfg(test)]
 mod mcp;
 #[cfg(test)]
-mod openapi;
+mod nodes;
 #[cfg(test)]
+mod openapi;
 mod policy;
 #[cfg(test)]
 mod remote;
@@ -39,3 +40,4 @@ mod rig;
 mod secrets;
 #[cfg(test)]
 mod takeover;
+mod team;

@@ -29,7 +29,7 @@ async fn begun(policy: &str) -> (Rig, String) {
 }
 
 fn told(run: &v1::Run) -> Value {
-    serde_json::from_str(output(run).as_str().unwrap()).unwrap()
+    serde_json::from_str(output(run).as_str().expect("a text")).expect("JSON")
 }
 
 #[tokio::test]

@@ -1,5 +1,11 @@
 //! What a node does.
 
+mod agent;
+mod call;
+mod fan;
+mod interrupt;
+mod tool;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -9,6 +15,12 @@ use serde_json::Value;
 use crate::bounds::{MAX_LINE, MAX_NAME, REPLY_TOKENS, TEMPERATURE};
 use crate::model::Provider;
 use crate::node::{Fields, Node};
+
+pub use agent::AgentNode;
+pub use call::CallNode;
+pub use fan::{Branch, MapNode, ParallelNode};
+pub use interrupt::{Asks, DefaultAnswer, InterruptNode};
+pub use tool::ToolNode;
 
 /// What a node does with its input: a word, or an object of one field where it has options.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -32,6 +44,18 @@ pub enum Action {
     Hook(Hook),
     /// Makes an OpenAI chat completion of a conversation.
     OpenaiResponse(OpenaiResponse),
+    /// Calls a tool.
+    Tool(Box<ToolNode>),
+    /// Has another agent do it, as a run of its own.
+    Call(CallNode),
+    /// Lets a model use tools until it has an answer.
+    Agent(Box<AgentNode>),
+    /// Asks a person.
+    Interrupt(Box<InterruptNode>),
+    /// Does the same with each element of a list.
+    Map(Box<MapNode>),
+    /// Does several things at the same time.
+    Parallel(ParallelNode),
 }
 
 /// A question to a model.
@@ -123,11 +147,25 @@ pub enum Parse {
     Condition(BTreeMap<String, bool>),
 }
 
-const ACTIONS: [&str; 8] =
-    ["pass", "command", "fail", "prompt", "chat", "embed", "hook", "openai_response"];
+const ACTIONS: [&str; 14] = [
+    "pass",
+    "command",
+    "fail",
+    "prompt",
+    "chat",
+    "embed",
+    "hook",
+    "openai_response",
+    "tool",
+    "call",
+    "agent",
+    "interrupt",
+    "map",
+    "parallel",
+];
 
 impl Action {
-    pub(super) fn read(at: &Node<'_>) -> Option<Self> {
+    pub(in crate::graph) fn read(at: &Node<'_>) -> Option<Self> {
         let Value::Object(map) = at.value else {
             let words = ACTIONS.map(|name| (name, name));
             return Self::read_word(at, at.choice("action", &words)?);
@@ -166,7 +204,60 @@ impl Action {
             .or_else(|| fields.read("embed", Embed::read).map(Self::Embed))
             .or_else(|| fields.read("hook", Hook::read).map(Self::Hook))
             .or_else(|| fields.read("openai_response", read).map(Self::OpenaiResponse))
+            .or_else(|| fields.read("tool", ToolNode::read).map(|tool| Self::Tool(Box::new(tool))))
+            .or_else(|| fields.read("call", CallNode::read).map(Self::Call))
+            .or_else(|| fields.read("agent", AgentNode::read).map(|it| Self::Agent(Box::new(it))))
+            .or_else(|| {
+                fields
+                    .read("interrupt", InterruptNode::read)
+                    .map(|it| Self::Interrupt(Box::new(it)))
+            })
+            .or_else(|| fields.read("map", MapNode::read).map(|map| Self::Map(Box::new(map))))
+            .or_else(|| fields.read("parallel", ParallelNode::read).map(Self::Parallel))
     }
+
+    /// The actions inside this one, each with the fields that lead to it.
+    pub fn inner(&self) -> Vec<(Vec<&str>, &Self)> {
+        match self {
+            Self::Map(map) => vec![(vec!["map", "do"], &map.action)],
+            Self::Parallel(fan) => {
+                let names = fan.branches.iter();
+                names.map(|(name, branch)| (branch_way(name), &branch.action)).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Whether this or an action inside is one of those.
+    pub fn any(&self, one: &impl Fn(&Self) -> bool) -> bool {
+        one(self) || self.inner().into_iter().any(|(_, inner)| inner.any(one))
+    }
+
+    /// How many `map` and `parallel` are inside each other.
+    pub(super) fn depth(&self) -> usize {
+        let inner = self.inner();
+        let deepest = inner.iter().map(|(_, inner)| inner.depth()).max();
+        deepest.map_or(0, |deepest| deepest + 1)
+    }
+
+    /// The field by which this has a bound of time of its own, if a node's `timeout` does not hold for
+    /// it.
+    pub(super) fn own_time(&self) -> Option<&'static str> {
+        match self {
+            Self::Tool(_) => Some("its own options, if it has one"),
+            Self::Call(_) => Some("`limits.time` of the agent that it calls"),
+            Self::Agent(_) => Some("`limits.time` of the node"),
+            Self::Interrupt(_) => Some("the `timeout` inside it"),
+            Self::Map(_) | Self::Parallel(_) => {
+                self.inner().into_iter().find_map(|(_, inner)| inner.own_time())
+            }
+            _ => None,
+        }
+    }
+}
+
+fn branch_way(name: &str) -> Vec<&str> {
+    vec!["parallel", "branches", name, "do"]
 }
 
 impl Prompt {

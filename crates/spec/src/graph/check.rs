@@ -20,12 +20,14 @@ pub(crate) struct Finding {
 }
 
 /// A part of a node, or the list of them.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Place {
     List,
     Whole,
     Name,
     Input,
+    /// The field below `do` that these fields lead to.
+    Do(Vec<String>),
     Template,
     Compose,
     Print,
@@ -44,16 +46,19 @@ impl Finding {
     pub(super) fn place<'a>(&self, nodes: &Node<'a>) -> Node<'a> {
         let node = nodes.element(self.node, nodes.value);
         let field = |name| node.field(name, nodes.value);
-        match self.place {
+        match &self.place {
             Place::List => nodes.clone(),
             Place::Whole => node,
             Place::Name => field("name"),
             Place::Input => field("input"),
             Place::Template => field("template"),
+            Place::Do(fields) => {
+                fields.iter().fold(field("do"), |place, name| place.field(name, nodes.value))
+            }
             Place::Compose => field("compose").field("with", nodes.value),
             Place::Print => field("print"),
             Place::Next => field("next"),
-            Place::To(place) => field("next").element(place, nodes.value).field("to", nodes.value),
+            Place::To(place) => field("next").element(*place, nodes.value).field("to", nodes.value),
             Place::OnFailure => field("on_failure"),
         }
     }
@@ -86,6 +91,11 @@ fn variables(graph: &Graph) -> Vec<String> {
     let composed = graph.nodes.iter().filter(|node| node.compose.is_some());
     let composed = composed.map(|node| format!("{}_composed", node.name));
     given.into_iter().chain(names).chain(composed).collect()
+}
+
+/// The variable that a path such as `search.found` begins with.
+fn variable_of<'p>(path: &'p str, known: &[&str]) -> &'p str {
+    if known.contains(&path) { path } else { path.split('.').next().unwrap_or(path) }
 }
 
 struct Findings {
@@ -126,19 +136,51 @@ impl Findings {
 
     fn variables(&mut self, node: &GraphNode, known: &[String]) {
         let with = node.compose.as_ref().map(|compose| &compose.with);
+        let known: Vec<&str> = known.iter().map(String::as_str).collect();
         for (place, name) in [(Place::Input, node.input.as_ref()), (Place::Compose, with)] {
-            let Some(name) = name.filter(|name| !known.contains(name)) else { continue };
-            let known: Vec<&str> = known.iter().map(String::as_str).collect();
-            let message = format!("unknown variable `{}`", suggest::shown(name));
-            self.add(place, message, suggest::hint(name, &known));
+            self.variable(place, name, &known);
         }
+        self.inner_variables(&node.action, &[], &known);
+    }
+
+    /// Those of the actions inside an action, `way` being the fields that lead to it.
+    fn inner_variables(&mut self, action: &Action, way: &[&str], known: &[&str]) {
+        let place = |fields: &[&str]| {
+            Place::Do([way, fields].concat().into_iter().map(suggest::shown).collect())
+        };
+        match action {
+            Action::Map(map) => {
+                let there = |over: &&String| known.contains(&variable_of(over, known));
+                let over = map.over.as_ref().filter(|over| !there(over));
+                self.variable(place(&["map", "over"]), over, known);
+            }
+            Action::Parallel(fan) => {
+                for (name, branch) in &fan.branches {
+                    let place = place(&["parallel", "branches", name, "input"]);
+                    self.variable(place, branch.input.as_ref(), known);
+                }
+            }
+            _ => {}
+        }
+        let known = match action {
+            Action::Map(_) => [known, &["item", "index"]].concat(),
+            _ => known.to_vec(),
+        };
+        for (fields, inner) in action.inner() {
+            self.inner_variables(inner, &[way, &fields].concat(), &known);
+        }
+    }
+
+    fn variable(&mut self, place: Place, name: Option<&String>, known: &[&str]) {
+        let Some(name) = name.filter(|name| !known.contains(&name.as_str())) else { return };
+        let message = format!("unknown variable `{}`", suggest::shown(name));
+        self.add(place, message, suggest::hint(name, known));
     }
 
     fn templates(&mut self, node: &GraphNode) {
         for (place, text) in [(Place::Template, &node.template), (Place::Print, &node.print)] {
             let Some(Err(problem)) = text.as_deref().map(template::check) else { continue };
-            let hint = "see https://pkg.go.dev/text/template";
-            self.add(place, format!("is not a template: {problem}"), hint);
+            self.add(place, format!("is not a template: {problem}"), template::HELP);
         }
     }
 

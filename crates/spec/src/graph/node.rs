@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use super::action::Action;
 use super::transition::Transition;
-use crate::bounds::{MAX_LINE, MAX_NAME, MAX_TRANSITIONS, VISITS};
+use crate::bounds::{MAX_FANS, MAX_LINE, MAX_NAME, MAX_TRANSITIONS, VISITS};
 use crate::limits::Retry;
 use crate::node::{Fields, Node};
 use crate::span::Span;
@@ -43,11 +43,13 @@ pub struct GraphNode {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub print: Option<String>,
-    /// How long each attempt may take.
+    /// How long each attempt may take. Not of a `tool`, `call`, `agent` or `interrupt`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Span")]
     pub timeout: Option<Span>,
-    /// How the node is tried again when it failed; without it, as the agent's `retry` says.
+    /// How the node is tried again when it failed; without it, as the agent's `retry` says. A `call`,
+    /// `agent` and `interrupt` are tried again only if it is written here, and the step of a `tool`
+    /// is tried again under one idempotency key, as often as its failure may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Retry")]
     pub retry: Option<Retry>,
@@ -127,22 +129,40 @@ impl GraphNode {
         let name = |name| fields.read(name, |at| at.filled_text(MAX_NAME));
         let named = fields.required("name", "give the node a name", |at| at.filled_text(MAX_NAME));
         let hint = "say what the node does, such as `do: pass` or `do: {prompt: {}}`";
+        let action = fields.required("do", hint, read_action).unwrap_or_default();
         Self {
             name: named.unwrap_or_default(),
             description: fields.read("description", |at| at.text(MAX_LINE)),
-            action: fields.required("do", hint, Action::read).unwrap_or_default(),
             input: name("input"),
             template: text("template"),
             compose: fields.read("compose", Compose::read),
             print: text("print"),
-            timeout: fields.read("timeout", Span::read_filled),
+            timeout: fields.read("timeout", |at| read_timeout(at, &action)),
             retry: fields.read("retry", Retry::read),
             visits: fields.read("visits", |at| at.small_integer(&VISITS)),
             next: fields
                 .read("next", |at| at.list(|at| Some(Transition::read(at))))
                 .unwrap_or_default(),
             on_failure: name("on_failure"),
+            action,
         }
+    }
+}
+
+fn read_action(at: &Node<'_>) -> Option<Action> {
+    let action = Action::read(at)?;
+    if action.depth() > MAX_FANS {
+        let message = format!("has more than {MAX_FANS} of `map` and `parallel` inside each other");
+        return at.problem(message, "let a `call` do the inner work");
+    }
+    Some(action)
+}
+
+/// What is no single step cannot be cut off where it is: what it did would not be known.
+fn read_timeout(at: &Node<'_>, action: &Action) -> Option<Span> {
+    match action.own_time() {
+        Some(own) => at.problem("does not hold for this action", format!("use {own}")),
+        None => Span::read_filled(at),
     }
 }
 

@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::END;
 use crate::bounds::MAX_NAME;
+use crate::expression;
 use crate::node::Node;
 
 /// One way out of a node. They are tried in their order, and the first that fits is taken; a run
@@ -23,8 +24,9 @@ pub struct Transition {
 
 /// What the value of a node is compared with. The value is a text: the reply of a `prompt` (as it
 /// was parsed: `true`, `42`, `8.26`, `6-8`), the word of a `command`, the transition of a hook,
-/// `executed` after a `chat`, `ok` after an `embed`, `converted` after an `openai_response` and
-/// `noop` after a `pass`. A text is read as a number by the first number in it; one without fails
+/// `executed` after a `chat`, `ok` after an `embed`, a `map` and a `parallel`, `converted` after an
+/// `openai_response`, `noop` after a `pass`, the decision after an `interrupt`, and after a `tool`, a
+/// `call` and an `agent` the text of what they gave, or `ok` if that is no text. A text is read as a number by the first number in it; one without fails
 /// the run.
 #[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -43,10 +45,16 @@ pub enum Condition {
     Below(f64),
     /// It is a number from the first of these two to the second, both included.
     Between([f64; 2]),
+    /// This holds: a condition in CEL over `input` and `output` (those of the node), `value` (as above)
+    /// and `vars` (the variables, as templates know them). One that cannot be told, for instance
+    /// because a field is not there, fails the run.
+    Expression(String),
 }
 
-const CONDITIONS: [&str; 7] =
-    ["equals", "contains", "starts_with", "ends_with", "above", "below", "between"];
+const CONDITIONS: [&str; 8] =
+    ["equals", "contains", "starts_with", "ends_with", "above", "below", "between", "expression"];
+/// What an expression knows.
+const VARIABLES: [&str; 4] = ["input", "output", "value", "vars"];
 const HINT: &str =
     "write one condition, such as `{equals: yes}`, `{above: 5}` or `{between: [1, 5]}`";
 
@@ -80,6 +88,7 @@ impl Condition {
             number("above").map(Self::Above),
             number("below").map(Self::Below),
             fields.read("between", read_bounds).map(Self::Between),
+            fields.read("expression", |at| expression::read(at, &VARIABLES)).map(Self::Expression),
         ];
         if CONDITIONS.iter().filter(|name| fields.has(name)).count() != 1 {
             return at.problem("must be exactly one condition", HINT);

@@ -2,11 +2,13 @@
 //! library only when it comes to them.
 
 use gotmpl::parse::{BranchNode, Expr, ListNode, Node, Parser, PipeNode};
+use gotmpl::{TemplateError, Value as GoValue};
+use serde_json::Value;
 
-/// What Go has built in.
-const KNOWN: [&str; 19] = [
-    "and", "call", "eq", "ge", "gt", "html", "index", "js", "le", "len", "lt", "ne", "not", "or",
-    "print", "printf", "println", "slice", "urlquery",
+/// What Go has built in, and [`json`].
+const KNOWN: [&str; 20] = [
+    "and", "call", "eq", "ge", "gt", "html", "index", "js", "json", "le", "len", "lt", "ne", "not",
+    "or", "print", "printf", "println", "slice", "urlquery",
 ];
 
 /// The first function in a template that there is not, and its line.
@@ -47,5 +49,29 @@ fn expression(expression: &Expr) -> Found {
         Expr::Pipe(_, inner) => pipe(inner),
         Expr::Chain(_, inner, _) => self::expression(inner),
         _ => None,
+    }
+}
+
+/// A value as JSON, for models and tools: Go would print an object as `map[a:1]`.
+pub(super) fn json(values: &[GoValue]) -> Result<GoValue, TemplateError> {
+    match values {
+        [value] => Ok(GoValue::String(of(value).to_string().into())),
+        _ => Err(TemplateError::Exec("json takes one value".into())),
+    }
+}
+
+fn of(value: &GoValue) -> Value {
+    match value {
+        GoValue::Nil | GoValue::Function(_) => Value::Null,
+        GoValue::Bool(truth) => (*truth).into(),
+        GoValue::Int(number) => (*number).into(),
+        GoValue::Uint(number) => (*number).into(),
+        GoValue::Float(number) => (*number).into(),
+        GoValue::String(text) => text.as_ref().into(),
+        GoValue::List(list) => list.iter().map(of).collect(),
+        GoValue::Map(map) => {
+            let fields = map.iter().map(|(name, value)| (name.to_string(), of(value)));
+            Value::Object(fields.collect())
+        }
     }
 }

@@ -113,12 +113,12 @@ impl Machine<'_> {
     }
 
     fn wanted<'w>(&'w self, visit: &Visit<'_>, candidates: &'w Candidates) -> Wanted<'w> {
-        let kind = match visit.node.action {
+        let kind = match visit.action {
             Action::Chat(_) => Asked::Chat,
             Action::Embed(_) => Asked::Vector,
             _ => Asked::Prompt,
         };
-        Wanted { kind, candidates, default: self.spec.model.as_ref(), attempt: visit.attempt }
+        Wanted { kind, candidates, default: self.base.model.as_ref(), attempt: visit.attempt }
     }
 }
 

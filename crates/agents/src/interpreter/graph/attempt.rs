@@ -7,6 +7,7 @@ use tenure_spec::graph::{Action, GraphNode, Hook, OpenaiResponse};
 
 use super::chat::{self, Chat};
 use super::data::Data;
+use super::transition::Scene;
 use super::{Machine, State, key_part};
 use crate::hooks::{HookAnswer, HookArgs, HookCall};
 
@@ -44,6 +45,8 @@ pub(super) type Made = Result<Outcome, Box<Failed>>;
 /// The visit of a node that an attempt belongs to.
 pub(super) struct Visit<'a> {
     pub(super) node: &'a GraphNode,
+    /// What is done: the node's action, or one inside it.
+    pub(super) action: &'a Action,
     pub(super) input: &'a Data,
     pub(super) scope: &'a Context,
     pub(super) attempt: u32,
@@ -51,24 +54,23 @@ pub(super) struct Visit<'a> {
 
 impl Machine<'_> {
     /// Does what the node says, once.
-    pub(super) async fn attempt(
-        &self,
-        node: &GraphNode,
-        input: &Data,
-        scope: &Context,
-        attempt: u32,
-        state: &mut State,
-    ) -> Result<Made, Stop> {
-        let visit = Visit { node, input, scope, attempt };
-        match &node.action {
+    pub(super) async fn attempt(&self, visit: &Visit<'_>, state: &mut State) -> Result<Made, Stop> {
+        let input = visit.input;
+        match visit.action {
             Action::Pass => Ok(Ok(passed(input, "noop"))),
             Action::Command => Ok(command(input)),
             Action::Fail => Ok(Err(failing(input).into())),
-            Action::Prompt(prompt) => self.prompt(&visit, prompt, state).await,
-            Action::Chat(chat) => self.chat(&visit, chat, state).await,
-            Action::Embed(embed) => self.embed(&visit, &embed.model, state).await,
-            Action::Hook(hook) => self.hook(&visit, hook, state).await,
-            Action::OpenaiResponse(response) => self.respond(&visit, response).await,
+            Action::Prompt(prompt) => self.prompt(visit, prompt, state).await,
+            Action::Chat(chat) => self.chat(visit, chat, state).await,
+            Action::Embed(embed) => self.embed(visit, &embed.model, state).await,
+            Action::Hook(hook) => self.hook(visit, hook, state).await,
+            Action::OpenaiResponse(response) => self.respond(visit, response).await,
+            Action::Tool(tool) => self.tool(visit, tool, state).await,
+            Action::Call(call) => self.call(visit, call).await,
+            Action::Agent(agent) => self.agent(visit, agent, state).await,
+            Action::Interrupt(question) => self.interrupt(visit, question, state).await,
+            Action::Map(map) => self.map(visit, map, state).await,
+            Action::Parallel(fan) => self.parallel(visit, fan, state).await,
         }
     }
 
@@ -89,7 +91,7 @@ impl Machine<'_> {
     }
 
     /// When the run began, as hooks are told it.
-    async fn began(&self, state: &mut State) -> Result<String, Stop> {
+    pub(super) async fn began(&self, state: &mut State) -> Result<String, Stop> {
         if let Some(began) = &state.began {
             return Ok(began.clone());
         }
@@ -128,6 +130,16 @@ impl Machine<'_> {
 }
 
 impl Visit<'_> {
+    /// What conditions look at.
+    pub(super) fn scene<'s>(
+        &'s self,
+        output: &'s Data,
+        value: &'s str,
+        state: &'s State,
+    ) -> Scene<'s> {
+        Scene { input: self.input, output, value, variables: state.variables.map() }
+    }
+
     /// A step of one try: the graph tries again itself, and records each attempt.
     pub(super) fn step(&self, name: &str, kind: EntryKind) -> Step<'static> {
         let step = self.scope.step(name).kind(kind).retry(Retry::NONE);

@@ -86,7 +86,7 @@ impl Data {
     }
 
     /// The value as what it looks like.
-    fn guess(value: Value) -> Self {
+    pub(super) fn guess(value: Value) -> Self {
         let kind = match &value {
             Value::Null => DataType::Any,
             Value::Bool(_) => DataType::Bool,

@@ -1,13 +1,12 @@
 //! What the journal keeps of each attempt.
 
 use serde::{Deserialize, Serialize};
-use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
+use tenure_sdk::{EntryKind, Failure, Retry, Stop};
 use tenure_spec::DataType;
-use tenure_spec::graph::GraphNode;
 
-use super::attempt::{Made, Outcome};
+use super::attempt::{Made, Outcome, Visit};
 use super::data::Data;
-use super::{Machine, transition};
+use super::{Machine, State, transition};
 
 /// What the journal keeps of an attempt.
 #[derive(Debug, Serialize, Deserialize)]
@@ -40,17 +39,19 @@ impl Machine<'_> {
     /// Records how an attempt ended and where the run goes; what was recorded before counts.
     pub(super) async fn record(
         &self,
-        node: &GraphNode,
-        input: &Data,
-        scope: &Context,
-        attempt: u32,
+        visit: &Visit<'_>,
         made: Made,
         composed: Option<&Result<Data, Failure>>,
+        state: &State,
     ) -> Result<(Result<Outcome, Failure>, Attempted), Stop> {
+        let Visit { node, input, scope, attempt, .. } = *visit;
         let attempted = || {
             let (output, value, error, next) = match &made {
                 Ok(made) => {
-                    let next = transition::choose(&node.next, &made.value).ok();
+                    let output =
+                        composed.and_then(|made| made.as_ref().ok()).unwrap_or(&made.output);
+                    let scene = visit.scene(output, &made.value, state);
+                    let next = transition::choose(&node.next, &scene).ok();
                     (&made.output, &made.value, None, next.map(ToOwned::to_owned))
                 }
                 Err(made) => (&made.output, &made.value, Some(&made.failure.message), None),

@@ -10,6 +10,7 @@ use tenure_spec::{DataType, template};
 use super::data::Data;
 
 /// All variables, as values and as templates see them.
+#[derive(Clone)]
 pub(super) struct Variables {
     values: BTreeMap<String, Data>,
     map: Map<String, Value>,
@@ -34,6 +35,18 @@ impl Variables {
         })
     }
 
+    /// The value that a path such as `search.found` leads to: a variable, or a field in one.
+    pub(super) fn at(&self, path: &str) -> Result<&Value, Failure> {
+        if self.values.contains_key(path) {
+            return Ok(&self.get(path)?.value);
+        }
+        let mut fields = path.split('.');
+        let first = &self.get(fields.next().unwrap_or_default())?.value;
+        fields
+            .try_fold(first, |value, field| value.get(field))
+            .ok_or_else(|| Failure::permanent("graph_variable", format!("there is no `{path}`")))
+    }
+
     /// What templates know.
     pub(super) fn map(&self) -> &Map<String, Value> {
         &self.map
@@ -42,14 +55,22 @@ impl Variables {
     /// What a node is given, `last` being the last output.
     pub(super) fn input(&self, node: &GraphNode, last: &Data) -> Result<Data, Failure> {
         let input = node.input.as_deref().map_or(Ok(last), |name| self.get(name))?;
-        let Some(text) = &node.template else {
+        self.filled(node.template.as_deref(), input)
+    }
+
+    /// What a template makes of the variables, or the input if there is none.
+    pub(super) fn filled(&self, template: Option<&str>, input: &Data) -> Result<Data, Failure> {
+        let Some(text) = template else {
             return Ok(input.clone());
         };
-        let text = template::render(text, &self.map);
-        let text = text.map_err(|problem| {
-            Failure::permanent("graph_template", format!("`template`: {problem}"))
-        })?;
-        Ok(Data::new(DataType::String, text))
+        Ok(Data::new(DataType::String, self.render("template", text)?))
+    }
+
+    /// Fills a template in; `field` is where it stands.
+    pub(super) fn render(&self, field: &str, text: &str) -> Result<String, Failure> {
+        template::render(text, &self.map).map_err(|problem| {
+            Failure::permanent("graph_template", format!("`{field}`: {problem}"))
+        })
     }
 }
 

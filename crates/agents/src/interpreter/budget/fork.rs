@@ -1,0 +1,48 @@
+//! Budgets of things that are done at the same time.
+
+use tenure_sdk::Usage;
+
+use super::Budget;
+
+impl Budget {
+    /// Adds up what was used by copies of this, each given to one of several things that were done at
+    /// the same time. What a person has allowed to one of them is allowed to all from now on.
+    pub(in crate::interpreter) fn join(&mut self, copies: impl IntoIterator<Item = Self>) {
+        let before = self.clone();
+        for copy in copies {
+            self.turns += copy.turns - before.turns;
+            self.calls += copy.calls - before.calls;
+            self.used.add(&since(&copy.used, &before.used));
+            self.dearer(&copy.dearest);
+            self.raise(&copy.limits);
+            self.ending = self.ending.or(copy.ending);
+            self.wrapped |= copy.wrapped;
+        }
+    }
+
+    /// Whether the run has had its last turn.
+    pub(in crate::interpreter) fn is_over(&self) -> bool {
+        self.wrapped
+    }
+
+    fn raise(&mut self, other: &tenure_spec::Limits) {
+        let limits = &mut self.limits;
+        limits.turns = limits.turns.max(other.turns);
+        limits.tokens = limits.tokens.max(other.tokens);
+        limits.cost = limits.cost.max(other.cost);
+        limits.tool_calls = limits.tool_calls.max(other.tool_calls);
+        limits.time = limits.time.max(other.time);
+    }
+}
+
+/// What was used after `before`.
+fn since(used: &Usage, before: &Usage) -> Usage {
+    Usage {
+        input_tokens: used.input_tokens.saturating_sub(before.input_tokens),
+        output_tokens: used.output_tokens.saturating_sub(before.output_tokens),
+        cached_tokens: used.cached_tokens.saturating_sub(before.cached_tokens),
+        reasoning_tokens: used.reasoning_tokens.saturating_sub(before.reasoning_tokens),
+        cost_micros: used.cost_micros.saturating_sub(before.cost_micros),
+        ..Usage::default()
+    }
+}

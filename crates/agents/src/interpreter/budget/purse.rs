@@ -1,0 +1,60 @@
+//! Several budgets at once.
+
+use tenure_sdk::{Context, Stop, Usage};
+
+use super::{Budget, Turn};
+
+/// The budgets that the turns of a conversation are taken from: that of the run, and those of what is
+/// inside it. Each has to have room for a turn.
+pub(in crate::interpreter) struct Purse<'a> {
+    budgets: Vec<&'a mut Budget>,
+    /// The budget that had no room.
+    refused: Option<usize>,
+}
+
+impl<'a> Purse<'a> {
+    pub(in crate::interpreter) fn new(budgets: impl Into<Vec<&'a mut Budget>>) -> Self {
+        Self { budgets: budgets.into(), refused: None }
+    }
+
+    /// Whether the budget at this place had no room for more.
+    pub(in crate::interpreter) fn was_refused_by(&self, place: usize) -> bool {
+        self.refused == Some(place)
+    }
+
+    /// The turn that is written down in `scope`, if there may be one.
+    pub(in crate::interpreter) async fn next_turn(&mut self, scope: Context) -> Result<Turn, Stop> {
+        let mut last = false;
+        for (place, budget) in self.budgets.iter_mut().enumerate() {
+            self.refused = Some(place);
+            last |= budget.next_turn(&scope).await?;
+        }
+        self.refused = None;
+        Ok(Turn { scope, last })
+    }
+
+    /// Adds what a model call consumed.
+    pub(in crate::interpreter) fn spend(&mut self, usage: &Usage) {
+        for budget in &mut self.budgets {
+            budget.spend(usage);
+        }
+    }
+
+    /// Counts this many calls of tools, of which some ask models; false if the run is to wrap up
+    /// instead.
+    pub(in crate::interpreter) async fn admit_calls(
+        &mut self,
+        place: &Context,
+        calls: usize,
+        metered: usize,
+    ) -> Result<bool, Stop> {
+        for (number, budget) in self.budgets.iter_mut().enumerate() {
+            self.refused = Some(number);
+            if !budget.admit_calls(place, calls, metered).await? {
+                return Ok(false);
+            }
+        }
+        self.refused = None;
+        Ok(true)
+    }
+}
