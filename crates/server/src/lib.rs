@@ -27,6 +27,7 @@ pub mod ledger;
 mod log;
 mod page;
 pub mod service;
+mod streams;
 mod wake;
 
 use std::net::SocketAddr;
