@@ -15,6 +15,7 @@ mod models;
 mod refusal;
 mod run;
 mod stream;
+mod voice;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, FromRequestParts as _, Request};

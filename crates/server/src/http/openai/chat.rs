@@ -1,6 +1,7 @@
 //! `POST …/chat/completions`.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Bytes;
@@ -8,6 +9,7 @@ use axum::extract::State;
 use axum::extract::rejection::BytesRejection;
 use axum::response::Response;
 use serde_json::{Map, Value};
+use tenure_core::agent::Version;
 use tenure_core::{Payload, limits};
 use tenure_spec::conversation::{CONVERSATION, Conversation};
 use tenure_store::FullRun;
@@ -53,22 +55,20 @@ impl Api {
             return Ok(caller.stream(full.run.id, self.tell(caller, asked, &full).await?));
         }
         let (full, output) = self.ask(caller, call).await?;
-        let completion = self.completion(caller, &full, asked.model).await?;
+        let version = self.version(caller, &full).await?;
+        let completion = Completion::of(&full, &version, asked.model);
         let whole = completion.whole(&completion::answer(&output), &full.run.usage);
         Ok(caller.answer(&[full.run.id], &whole))
     }
 
-    /// The frame of what a client is told of a run.
-    pub(super) async fn completion(
+    /// The version that a run is pinned to.
+    pub(super) async fn version(
         &self,
         caller: &Caller,
         full: &FullRun,
-        model: String,
-    ) -> Result<Completion, Refusal> {
+    ) -> Result<Arc<Version>, Refusal> {
         let number = full.run.version.to_string();
-        let version = self.service.get_version(&caller.tenant()?, &full.agent, &number).await?;
-        let digest: String = version.digest.to_string().chars().take(10).collect();
-        Ok(Completion::of(full, model, Some(format!("fp_{digest}"))))
+        Ok(self.service.get_version(&caller.tenant()?, &full.agent, &number).await?)
     }
 }
 

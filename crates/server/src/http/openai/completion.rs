@@ -1,6 +1,7 @@
 //! Chat completions as OpenAI writes them: whole, and in chunks.
 
 use serde_json::{Value, json};
+use tenure_core::agent::Version;
 use tenure_core::{Payload, Usage};
 use tenure_spec::conversation::{Answer, Call, MESSAGE};
 use tenure_store::FullRun;
@@ -10,17 +11,18 @@ pub(super) struct Completion {
     id: String,
     created: i64,
     model: String,
-    fingerprint: Option<String>,
+    fingerprint: String,
 }
 
 impl Completion {
-    /// The completion that a run is, for a client that called the agent `model`.
-    pub(super) fn of(full: &FullRun, model: String, fingerprint: Option<String>) -> Self {
+    /// The completion that a run of this version is, for a client that called the agent `model`.
+    pub(super) fn of(full: &FullRun, version: &Version, model: String) -> Self {
+        let digest: String = version.digest.to_string().chars().take(10).collect();
         Self {
             id: format!("chatcmpl-{}", full.run.id),
             created: full.run.created_at.micros() / 1_000_000,
             model,
-            fingerprint,
+            fingerprint: format!("fp_{digest}"),
         }
     }
 

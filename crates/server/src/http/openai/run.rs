@@ -12,13 +12,13 @@ use tenure_store::FullRun;
 use super::super::Api;
 use super::caller::Caller;
 use super::refusal::Refusal;
-use crate::service::{CreateRun, RunEvent};
+use crate::service::{CreateRun, RunEvent, WatchRun};
 
 /// How long to wait for a run before looking at each of its changes: most have ended by then, and
 /// the others are watched for whatever keeps them from it.
 const SHORT: Duration = Duration::from_millis(500);
-/// After every entry: a watch that shows the run alone.
-pub(super) const NO_ENTRIES: u64 = u64::MAX / 2;
+/// A watch after every entry: it shows the run alone.
+pub(super) const QUIET: WatchRun = WatchRun { after: u64::MAX / 2, stream: false };
 
 /// What is asked of which agent.
 pub(super) struct Call {
@@ -109,7 +109,7 @@ impl Api {
             return ended.map(|output| (full, output));
         }
         let run = full.run.id;
-        let watch = self.service.watch_run(&caller.tenant()?, run, NO_ENTRIES).await?;
+        let watch = self.service.watch_run(&caller.tenant()?, run, QUIET).await?;
         let mut events = Box::pin(watch.take_until(self.shutdown.clone().cancelled_owned()));
         while let Some(event) = events.next().await {
             let RunEvent::Run(full) = event? else { continue };

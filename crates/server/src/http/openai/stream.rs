@@ -9,7 +9,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures::{Stream, StreamExt as _};
 use serde_json::{Value, json};
-use tenure_core::{Error, Payload};
+use tenure_core::{Error, Payload, StreamEvent};
 use tenure_spec::conversation::Answer;
 use tenure_store::FullRun;
 use tokio::sync::mpsc;
@@ -20,8 +20,9 @@ use super::caller::Caller;
 use super::chat::Asked;
 use super::completion::{self, Completion};
 use super::refusal::Refusal;
-use super::run::{self, NO_ENTRIES};
-use crate::service::RunEvent;
+use super::run::{self, QUIET};
+use super::voice::{self, Voice};
+use crate::service::{RunEvent, WatchRun};
 
 /// How often a quiet stream gives a sign of life: below the idle timeout of common proxies.
 const ALIVE: Duration = Duration::from_secs(15);
@@ -36,12 +37,15 @@ impl Api {
         asked: Asked,
         full: &FullRun,
     ) -> Result<Body, Refusal> {
-        let completion = self.completion(caller, full, asked.model).await?;
-        let events = self.service.watch_run(&caller.tenant()?, full.run.id, NO_ENTRIES).await?;
+        let version = self.version(caller, full).await?;
+        let completion = Completion::of(full, &version, asked.model);
+        let voice = voice::is_final(&version, &asked.conversation).then(Voice::default);
+        let what = WatchRun { stream: voice.is_some(), ..QUIET };
+        let events = self.service.watch_run(&caller.tenant()?, full.run.id, what).await?;
         let events = events.take_until(self.shutdown.clone().cancelled_owned());
         let (sender, receiver) = mpsc::channel(BUFFER);
-        let teller =
-            Teller { completion, include_usage: asked.include_usage, sent: String::new(), sender };
+        let include_usage = asked.include_usage;
+        let teller = Teller { completion, include_usage, voice, sent: String::new(), sender };
         let broken = run::stopping(caller, full.run.id);
         let request = caller.request.clone();
         tokio::spawn(async move {
@@ -58,6 +62,8 @@ struct Gone;
 struct Teller {
     completion: Completion,
     include_usage: bool,
+    /// What the model says meanwhile, if that is part of the message for sure.
+    voice: Option<Voice>,
     /// The content that was sent so far.
     sent: String,
     sender: mpsc::Sender<Bytes>,
@@ -66,7 +72,7 @@ struct Teller {
 impl Teller {
     /// Tells all of it; `broken` is what there is to say if the events end before the run.
     async fn tell(
-        self,
+        mut self,
         mut events: impl Stream<Item = Result<RunEvent, Error>> + Unpin,
         broken: Refusal,
         request: &str,
@@ -83,7 +89,11 @@ impl Teller {
             };
             let full = match event {
                 Some(Ok(RunEvent::Run(full))) => full,
-                Some(Ok(RunEvent::Entry(_))) => continue,
+                Some(Ok(RunEvent::Published(event))) => {
+                    self.hear(&event).await?;
+                    continue;
+                }
+                Some(Ok(RunEvent::Entry(_) | RunEvent::Missed(_))) => continue,
                 Some(Err(error)) => return self.refuse(&error.into(), request).await,
                 None => return self.refuse(&broken, request).await,
             };
@@ -112,6 +122,16 @@ impl Teller {
             self.event(&self.completion.used(&full.run.usage)).await?;
         }
         self.send("data: [DONE]\n\n".into()).await
+    }
+
+    /// Sends what is new in what the model says, unless it says something else than was sent
+    /// already: an earlier attempt did, and this one may come to the same yet.
+    async fn hear(&mut self, event: &StreamEvent) -> Result<(), Gone> {
+        let said = self.voice.as_mut().and_then(|voice| voice.hear(event));
+        match said.and_then(|said| said.strip_prefix(&*self.sent)).map(ToOwned::to_owned) {
+            Some(new) => self.say(&new).await,
+            None => Ok(()),
+        }
     }
 
     /// Sends the next part of the content.
