@@ -4,7 +4,11 @@
 #[cfg(test)]
 mod double;
 #[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod example;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
@@ -19,5 +23,7 @@ mod remote;
 mod rig;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod takeover;
