@@ -14,7 +14,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
+use tenure_sdk::{Attempt, Context, EntryKind, Payload, Stop, join};
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
 use crate::model::{Message, ModelConfig, Models, Reply, Request, Router, ToolCall};
@@ -188,9 +188,13 @@ async fn ask(
         system: agent.system.clone(),
         messages: messages.to_vec(),
         tools: [agent.tools.definitions().as_slice(), theirs].concat(),
+        output: agent.output.as_ref().map(|output| output.schema().clone()),
     };
     let step = turn.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
+    let reply = step.run_metered(async |attempt: Attempt| {
+        crate::ask(&*agent.model, &request, &attempt.publisher).await
+    });
+    let reply: Reply = reply.await?;
     if reply.cut && client.is_none() {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
         return Err(Stop::failed("model_reply_cut", message));

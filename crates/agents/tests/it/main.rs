@@ -6,7 +6,11 @@ mod conversation;
 #[cfg(test)]
 mod double;
 #[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod example;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
@@ -21,5 +25,7 @@ mod remote;
 mod rig;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod takeover;
