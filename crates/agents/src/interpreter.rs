@@ -9,22 +9,25 @@ mod budget;
 mod conversation;
 mod graph;
 mod input;
+mod transfer;
+mod turns;
+mod window;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_sdk::{Attempt, Context, EntryKind, Payload, Stop, join};
+use tenure_sdk::{Context, Payload, Stop};
+use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::model::{Message, ModelConfig, Models, Reply, Request, Router, ToolCall};
+use crate::model::{ModelConfig, Models, Router};
+use crate::tools::guard::Tenants;
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
-use answer::Verdict;
 use budget::Budget;
-use conversation::{Client, Start};
-use tenure_spec::conversation::Answer;
+use turns::Ended;
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -35,12 +38,23 @@ pub struct Settings {
     pub models: ModelConfig,
     /// The hooks that graphs may call.
     pub hooks: Vec<Hook>,
+    /// The programs that tools may start, by the name or path that a specification gives; none
+    /// unless listed.
+    pub programs: Vec<String>,
+    /// What tools may do at most, whatever the policy of an agent says.
+    pub policy: Option<Policy>,
 }
 
 impl Settings {
     /// This folder, and no keys: enough for scripted models and local servers.
     pub fn new(files: impl AsRef<Path>) -> Self {
-        Self { files: files.as_ref().into(), models: ModelConfig::default(), hooks: Vec::new() }
+        Self {
+            files: files.as_ref().into(),
+            models: ModelConfig::default(),
+            hooks: Vec::new(),
+            programs: Vec::new(),
+            policy: None,
+        }
     }
 }
 
@@ -82,6 +96,9 @@ struct Shared {
     files: Files,
     models: Models,
     http: reqwest::Client,
+    programs: Arc<[String]>,
+    policy: Option<Arc<Policy>>,
+    tenants: Arc<Tenants>,
 }
 
 impl Interpreter {
@@ -93,7 +110,12 @@ impl Interpreter {
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-        Ok(Self { parts: Arc::new(Shared { files, models, http }), routes })
+        let programs = settings.programs.into();
+        let (policy, tenants) = (settings.policy.map(Arc::new), Arc::default());
+        Ok(Self {
+            parts: Arc::new(Shared { files, models, http, programs, policy, tenants }),
+            routes,
+        })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -112,115 +134,12 @@ impl Interpreter {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
         let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
-        let agent = Agent::new(spec, &self.parts).map_err(Stop::Failed)?;
+        let agent = Agent::open(spec, &self.parts)?;
         start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
-        match converse(&agent, &ctx, start).await? {
+        let mut budget = Budget::start(&agent.limits, &ctx).await?;
+        match turns::take(&agent, &ctx, start, &mut budget).await? {
             Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
             Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }
     }
-}
-
-/// What a conversation comes to.
-enum Ended {
-    /// The final answer.
-    Answered(serde_json::Value),
-    /// The message for a client that keeps the conversation.
-    Said(Answer),
-}
-
-/// The whole conversation; gives the final answer, or what a client has to hear.
-async fn converse(agent: &Agent, ctx: &Context, start: Start) -> Result<Ended, Stop> {
-    let Start { mut messages, client } = start;
-    let client = client.as_ref();
-    let mut budget = Budget::start(&agent.limits, ctx).await?;
-    loop {
-        let turn = budget.next_turn(ctx).await?;
-        let mut reply = ask(agent, client, &turn, &messages).await?;
-        budget.spend(&reply.usage);
-        if reply.cut && client.is_some() {
-            return Ok(Ended::Said(conversation::cut(reply)));
-        }
-        messages.push(said(&reply));
-        let theirs = handed_over(client, &mut reply);
-        if !reply.calls.is_empty() {
-            messages.extend(call(agent, &turn, &reply, &mut budget).await?);
-        }
-        if !theirs.is_empty() {
-            return Ok(Ended::Said(conversation::handed(reply.text, theirs)));
-        }
-        if !reply.calls.is_empty() {
-            continue;
-        }
-        if let Some(complaint) = client.and_then(Client::complaint) {
-            messages.push(Message::user(complaint));
-            continue;
-        }
-        match answer::judge(agent.output.as_ref(), &turn, &reply.text).await? {
-            Verdict::Final(answer) if client.is_some() => {
-                return Ok(Ended::Said(conversation::said(answer)));
-            }
-            Verdict::Final(answer) => return Ok(Ended::Answered(answer)),
-            Verdict::Wrong(problem) => messages.push(Message::user(problem)),
-        }
-    }
-}
-
-/// Takes out of a reply the calls that are the client's to make.
-fn handed_over(client: Option<&Client>, reply: &mut Reply) -> Vec<ToolCall> {
-    let Some(client) = client else { return Vec::new() };
-    let calls = std::mem::take(&mut reply.calls);
-    let (theirs, ours) = calls.into_iter().partition(|call| client.makes(call));
-    reply.calls = ours;
-    theirs
-}
-
-/// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
-/// comes to this turn with another one must not be given this reply.
-async fn ask(
-    agent: &Agent,
-    client: Option<&Client>,
-    turn: &Context,
-    messages: &[Message],
-) -> Result<Reply, Stop> {
-    let theirs = client.map(Client::tools).unwrap_or_default();
-    let request = Request {
-        system: agent.system.clone(),
-        messages: messages.to_vec(),
-        tools: [agent.tools.definitions().as_slice(), theirs].concat(),
-        output: agent.output.as_ref().map(|output| output.schema().clone()),
-    };
-    let step = turn.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let reply = step.run_metered(async |attempt: Attempt| {
-        crate::ask(&*agent.model, &request, &attempt.publisher).await
-    });
-    let reply: Reply = reply.await?;
-    if reply.cut && client.is_none() {
-        let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
-        return Err(Stop::failed("model_reply_cut", message));
-    }
-    Ok(reply)
-}
-
-fn said(reply: &Reply) -> Message {
-    Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
-}
-
-/// Makes all calls of a reply at the same time, and gives their results in the reply's order.
-async fn call(
-    agent: &Agent,
-    turn: &Context,
-    reply: &Reply,
-    budget: &mut Budget,
-) -> Result<Vec<Message>, Stop> {
-    // Opened in order, before any of them runs: a call's place must not depend on timing.
-    let scopes = (0..reply.calls.len()).map(|place| turn.scope(&format!("call/{place}")));
-    let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
-    let calls = scopes.iter().zip(&reply.calls);
-    let results = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;
-    let tell = |(message, usage)| {
-        budget.spend(&usage);
-        message
-    };
-    Ok(results.into_iter().map(tell).collect())
 }

@@ -92,6 +92,20 @@ impl Client {
     }
 }
 
+/// A conversation as another agent is given it.
+pub(super) fn history(messages: &[Message]) -> Vec<Said> {
+    let said = |message: &Message| match message.clone() {
+        Message::System { text } => Said::System { content: text },
+        Message::User { text } => Said::User { content: text },
+        Message::Assistant { text, calls } => {
+            let tool_calls = calls.into_iter().map(their_call).collect();
+            Said::Assistant { content: text, tool_calls }
+        }
+        Message::Tool { call, text, .. } => Said::Tool { tool_call_id: call, content: text },
+    };
+    messages.iter().map(said).collect()
+}
+
 /// The message that hands calls over to the client.
 pub(super) fn handed(text: String, calls: Vec<ToolCall>) -> Answer {
     let tool_calls = calls.into_iter().map(their_call).collect();
