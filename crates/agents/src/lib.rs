@@ -56,11 +56,15 @@ pub use interpreter::{Interpreter, Settings, SetupError};
 pub use model::{DefaultModel, ModelConfig, Secret};
 pub use secrets::ToolSecrets;
 
-use model::{Model, Reply, Request};
+use model::{Listener, Model, Reply, Request};
 
 /// One call of a model in the form that a metered step wants.
-async fn ask(model: &dyn Model, request: &Request) -> Result<(Reply, Usage), Failure> {
-    let reply = model.reply(request).await?;
+async fn ask(
+    model: &dyn Model,
+    request: &Request,
+    told: &dyn Listener,
+) -> Result<(Reply, Usage), Failure> {
+    let reply = model.reply(request, told).await?;
     let usage = reply.usage.clone();
     Ok((reply, usage))
 }

@@ -2,6 +2,7 @@
 //! provider's library behind them can change without touching a journal.
 
 pub mod keys;
+mod listener;
 pub mod remote;
 pub mod router;
 pub mod scripted;
@@ -21,6 +22,7 @@ use tenure_sdk::{Failure, Usage};
 use tenure_spec::Provider;
 
 pub use keys::{DefaultModel, ModelConfig, Secret};
+pub use listener::{Listener, Nobody};
 pub use remote::Remote;
 pub use router::{Asked, Router, Wanted};
 pub use scripted::Scripted;
@@ -28,9 +30,14 @@ pub use scripted::Scripted;
 /// A language model. It keeps nothing between two calls: a request has all it needs.
 #[async_trait]
 pub trait Model: Send + Sync {
-    /// The next message of the assistant.
-    async fn reply(&self, request: &Request) -> Result<Reply, Failure>;
+    /// The next message of the assistant. `told` hears it while it comes, if the model can say it in
+    /// pieces; what counts is the reply.
+    async fn reply(&self, request: &Request, told: &dyn Listener) -> Result<Reply, Failure>;
 }
+
+/// Bytes of a reply, its text and the arguments of its calls: with what surrounds them they have to
+/// fit into an entry of the journal, which has 1 MiB.
+pub const REPLY: usize = 768 << 10;
 
 /// A conversation so far, and what the assistant may do next.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,6 +49,9 @@ pub struct Request {
     pub messages: Vec<Message>,
     /// The tools that the assistant may call.
     pub tools: Vec<Definition>,
+    /// JSON Schema of the final answer, for providers that can be held to one. It follows from the
+    /// version, like `system`, which should say the same in words.
+    pub output: Option<Value>,
 }
 
 /// One message of a conversation.

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::{Map, Value, json};
 use tenure_agents::Hooks;
 use tenure_agents::hooks::{HookAnswer, HookCall};
-use tenure_agents::model::{Message, Reply, Request, Router, Wanted};
+use tenure_agents::model::{Listener, Message, Reply, Request, Router, Wanted};
 use tenure_sdk::{Failure, Usage};
 
 use crate::case::{Case, Line};
@@ -59,7 +59,12 @@ impl Script {
 
 #[async_trait]
 impl Router for Script {
-    async fn reply(&self, wanted: &Wanted<'_>, request: &Request) -> Result<Reply, Failure> {
+    async fn reply(
+        &self,
+        wanted: &Wanted<'_>,
+        request: &Request,
+        _: &dyn Listener,
+    ) -> Result<Reply, Failure> {
         let line = self.asked(model_call(wanted, request)).unwrap_or_else(|| Line {
             error: Some("the script has no reply left".into()),
             ..Line::default()

@@ -14,6 +14,10 @@ pub const PAYLOAD: usize = 1 << 20;
 pub const MESSAGE: usize = 4 << 10;
 /// Bytes of one gRPC message: a commit of a few full payloads.
 pub const GRPC_MESSAGE: usize = 4 << 20;
+/// Bytes of the body of one HTTP request: a full payload, with room for how JSON writes it.
+pub const HTTP_BODY: usize = 4 << 20;
+/// Texts in one request for embeddings: as many as OpenAI takes. Each is a run.
+pub const EMBEDDINGS: usize = 2_048;
 /// Bytes of a specification.
 pub const SPEC: usize = 256 << 10;
 /// Bytes of an artifact kept in the store.

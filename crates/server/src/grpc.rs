@@ -9,7 +9,8 @@ mod workers;
 
 use std::sync::Arc;
 
-use tenure_core::{Error, ErrorKind, Name, limits};
+use axum::Router;
+use tenure_core::{Error, Name, limits};
 use tenure_proto::v1::agent_service_server::AgentServiceServer;
 use tenure_proto::v1::inbox_service_server::InboxServiceServer;
 use tenure_proto::v1::run_service_server::RunServiceServer;
@@ -20,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::service::Routes;
 
+use crate::log;
 use crate::service::Service;
 
 /// What every handler has: the use cases, and the sign to let go of held calls.
@@ -30,7 +32,7 @@ struct Api {
 }
 
 /// All services, with health and reflection.
-pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken) -> Routes {
+pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken) -> Router {
     let api = Api { service: service.clone(), shutdown: shutdown.clone() };
     let (reporter, health) = tonic_health::server::health_reporter();
     reporter.set_serving::<RunServiceServer<Api>>().await;
@@ -46,7 +48,9 @@ pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken)
         WorkerServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
     let inbox =
         InboxServiceServer::new(api.clone()).max_decoding_message_size(limits::GRPC_MESSAGE);
-    let mut routes = Routes::new(TenantServiceServer::new(api.clone()))
+    // Made of an empty router: one of tonic's own has a fallback, and so has that of HTTP.
+    let mut routes = Routes::from(Router::new())
+        .add_service(TenantServiceServer::new(api.clone()))
         .add_service(AgentServiceServer::new(api))
         .add_service(runs)
         .add_service(inbox)
@@ -60,7 +64,7 @@ pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken)
         Ok(reflection) => routes = routes.add_service(reflection),
         Err(error) => tracing::error!(%error, "serving without reflection"),
     }
-    routes
+    routes.into_axum_router()
 }
 
 impl Api {
@@ -82,13 +86,9 @@ impl Api {
 
     /// Logs what an error keeps from the client; the id that it is logged under.
     fn log(&self, error: &Error) -> Option<String> {
-        let context = error.context()?;
-        let id = format!("{:016x}", self.service.entropy().random());
-        if error.kind() == ErrorKind::Internal {
-            tracing::error!(request = id, "internal error: {context}");
-        } else {
-            tracing::warn!(request = id, "{}: {context}", error.message());
-        }
+        error.context()?;
+        let id = log::request_id(self.service.entropy());
+        log::error(&id, error);
         Some(id)
     }
 }

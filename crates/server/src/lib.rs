@@ -2,9 +2,9 @@
 //!
 //! ```text
 //!   grpc/  ──►  service/  ──►  ledger  ──►  tenure_core::run (decides)
-//!  decode,     one file a     batches:            │
-//!  encode      use case      lock, decide,        ▼
-//!                            save, commit,     tenure_store
+//!   http/      one file a     batches:            │
+//!  decode,     use case      lock, decide,        ▼
+//!  encode                    save, commit,     tenure_store
 //!                            wake
 //! ```
 //!
@@ -22,7 +22,9 @@ pub mod carrier;
 mod dispatch;
 mod entropy;
 mod grpc;
+mod http;
 pub mod ledger;
+mod log;
 mod page;
 pub mod service;
 mod streams;
@@ -36,9 +38,10 @@ pub use entropy::{Entropy, SystemEntropy};
 pub use service::{Service, Settings};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
 
-/// Serves gRPC on `listener` and runs the background ticks, until `shutdown`: then it answers held
+/// Serves gRPC and HTTP on `listener` and runs the background ticks, until `shutdown`: then it answers held
 /// polls, ends streams, lets requests finish, and returns.
 pub async fn serve(
     service: Arc<Service>,
@@ -46,12 +49,15 @@ pub async fn serve(
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let background = tokio::spawn(background::run(service.clone(), shutdown.clone()));
-    let routes = grpc::routes(&service, &shutdown).await;
+    let grpc = grpc::routes(&service, &shutdown).await;
+    let routes = grpc.merge(http::routes(&service, &shutdown));
+    // This server and no plain HTTP one: it keeps `grpc-timeout`, and ends connections that died.
     let served = tonic::transport::Server::builder()
+        .accept_http1(true)
         .http2_keepalive_interval(Some(Duration::from_secs(20)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(1024)
-        .add_routes(routes)
+        .add_routes(Routes::from(routes).prepare())
         .serve_with_incoming_shutdown(
             TcpIncoming::from(listener).with_nodelay(Some(true)),
             shutdown.clone().cancelled_owned(),

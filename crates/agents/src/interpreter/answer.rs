@@ -20,6 +20,10 @@ impl Output {
         Ok(Self { schema: schema.clone(), validator })
     }
 
+    pub(super) fn schema(&self) -> &Value {
+        &self.schema
+    }
+
     /// What the model is told about the form.
     pub(super) fn request(&self) -> String {
         let schema = &self.schema;

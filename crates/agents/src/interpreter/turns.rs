@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sdk::{Context, EntryKind, Failure, Stop, Usage, join};
+use tenure_sdk::{Attempt, Context, EntryKind, Failure, Publisher, Stop, Usage, join};
 use tenure_spec::AgentTool;
 use tenure_spec::conversation::Answer;
 
@@ -133,8 +133,12 @@ pub(super) async fn ask(
     may_be_cut: bool,
 ) -> Result<Asked, Stop> {
     let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let request = Request { system: agent.system.clone(), messages, tools };
-    let asked: Asked = step.run_metered(|_| answered(agent, &turn.scope, &request)).await?;
+    let output = agent.output.as_ref().map(|output| output.schema().clone());
+    let request = Request { system: agent.system.clone(), messages, tools, output };
+    let asked = step.run_metered(async |attempt: Attempt| {
+        answered(agent, &turn.scope, &request, &attempt.publisher).await
+    });
+    let asked: Asked = asked.await?;
     if asked.reply.cut && !may_be_cut {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
         return Err(Stop::failed("model_reply_cut", message));
@@ -146,8 +150,9 @@ async fn answered(
     agent: &Agent,
     turn: &Context,
     request: &Request,
+    told: &Publisher,
 ) -> Result<(Asked, Usage), Failure> {
-    let (reply, usage) = crate::ask(&*agent.model, request).await?;
+    let (reply, usage) = crate::ask(&*agent.model, request, told).await?;
     let guarded = !reply.calls.is_empty() && agent.tools.guard().is_needed(turn).await;
     Ok((Asked { reply, guarded }, usage))
 }

@@ -9,7 +9,7 @@ use tenure_spec::Window;
 
 use super::agent::Agent;
 use super::budget::Purse;
-use crate::model::{Message, Reply, Request};
+use crate::model::{Message, Nobody, Reply, Request};
 
 /// What a model is asked to do with the part of a conversation that it will not see again.
 const SUM_UP: &str = "Sum up this conversation for yourself, who will go on with it and see nothing \
@@ -76,8 +76,8 @@ async fn sum_up(
     let asked = Message::user(SUM_UP);
     let messages: Vec<_> = told.into_iter().chain(left.iter().cloned()).chain([asked]).collect();
     let step = turn.step("summary").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let request = Request { system: agent.system.clone(), messages, tools: Vec::new() };
-    step.run_metered(|_| crate::ask(&*agent.model, &request)).await
+    let request = Request { system: agent.system.clone(), messages, ..Request::default() };
+    step.run_metered(|_| crate::ask(&*agent.model, &request, &Nobody)).await
 }
 
 /// Where the messages that fit begin: not before `from`, not inside a turn, and never after the last

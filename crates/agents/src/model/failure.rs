@@ -5,15 +5,47 @@
 use std::error::Error as _;
 
 use genai::webc;
+use serde_json::Value;
 use tenure_sdk::Failure;
 
 use super::keys::Secret;
+use super::translate::NoReply;
 use crate::patience;
 
 /// Characters of a provider's answer that a message quotes: the reason, not a page of HTML.
 const QUOTED: usize = 500;
 
+/// A stream that ended before its reply did.
+pub(super) fn broken(model: &str) -> Failure {
+    let message = format!("the reply of model `{model}` broke off before its end");
+    Failure::retryable("model_stream_broken", message)
+}
+
+/// An answer that is no reply.
+pub(super) fn no_reply(model: &str, why: NoReply, key: Option<&Secret>) -> Failure {
+    match why {
+        NoReply::Invalid(cause) => Told { model, key }.invalid(&cause),
+        NoReply::Empty => {
+            let message = format!("model `{model}` answered with neither text nor calls");
+            Failure::retryable("model_reply_empty", message)
+        }
+        NoReply::Filtered => {
+            let message = format!(
+                "the provider of model `{model}` withheld its answer by its content filter; change \
+                 what is asked, or ask another model"
+            );
+            Failure::permanent("model_filtered", message)
+        }
+    }
+}
+
 pub(super) fn of(model: &str, error: &genai::Error, key: Option<&Secret>) -> Failure {
+    // In a stream the error is wrapped.
+    if let genai::Error::WebStream { error: inner, .. } = error
+        && let Some(error) = inner.downcast_ref::<genai::Error>()
+    {
+        return of(model, error, key);
+    }
     let told = Told { model, key };
     let mut failure = match error.status() {
         Some(status) => told.refused(status.as_u16(), &body(error)),
@@ -35,8 +67,11 @@ impl Told<'_> {
         let (model, body) = (self.model, self.quote(body, QUOTED));
         let hint = match status {
             401 | 403 => {
-                "; a key is sent to its provider and to the hosts the worker lists, no other"
+                "; give the worker the right key; one is sent to its provider and to the hosts the \
+                 worker lists, no other"
             }
+            404 => "; is the model's name right, and the address?",
+            429 => "; it is asked too often, or the account is out of credit",
             _ => "",
         };
         Failure {
@@ -57,11 +92,31 @@ impl Told<'_> {
             genai::Error::InvalidJsonResponseElement { info } => self.invalid(info),
             genai::Error::SerdeJson(error) => self.invalid(&error.to_string()),
             genai::Error::JsonValueExt(error) => self.invalid(&error.to_string()),
+            genai::Error::StreamParse { serde_error, .. } => self.invalid(&serde_error.to_string()),
+            genai::Error::ChatResponse { body, .. } => self.said(body),
+            genai::Error::WebStream { error, .. } => match error.downcast_ref::<reqwest::Error>() {
+                Some(error) => self.connection(error),
+                None => broken(self.model),
+            },
             other => {
                 let message = format!("model `{}`: {other}", self.model);
                 Failure::permanent("model_request", message)
             }
         }
+    }
+
+    /// An error in the middle of a stream, whose status was 200.
+    fn said(&self, body: &Value) -> Failure {
+        let mut status = ["/code", "/status", "/error/code"].into_iter();
+        let status = status.find_map(|place| body.pointer(place)?.as_u64());
+        if let Some(status) = status.and_then(|status| u16::try_from(status).ok())
+            && (400..600).contains(&status)
+        {
+            return self.refused(status, &body.to_string());
+        }
+        let body = self.quote(&body.to_string(), QUOTED);
+        let message = format!("model `{}` failed in the middle of its reply: {body}", self.model);
+        Failure::retryable("model_stream_failed", message)
     }
 
     fn web(&self, error: &webc::Error) -> Failure {
@@ -84,6 +139,9 @@ impl Told<'_> {
         if error.is_builder() {
             let message = format!("model `{model}`: the request cannot be made: {cause}");
             return Failure::permanent("model_request", message);
+        }
+        if error.is_body() || error.is_decode() {
+            return broken(model);
         }
         let (code, what) = if error.is_timeout() {
             ("model_timeout", "did not answer in time")

@@ -4,10 +4,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::StreamExt as _;
 use genai::adapter::AdapterKind;
-use genai::chat::{ChatOptions, ReasoningEffort};
+use genai::chat::{
+    ChatOptions, ChatRequest, ChatStreamEvent, JsonSpec, ReasoningEffort, StreamEnd,
+};
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, ModelIden, ServiceTarget};
+use serde_json::Value;
 use tenure_sdk::{Failure, Usage};
 use tenure_spec::Provider;
 use tokio::sync::Semaphore;
@@ -15,7 +19,8 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::keys::{ModelConfig, Secret};
-use super::{Model, Reply, Request, endpoint, failure, translate};
+use super::translate::Answered;
+use super::{Listener, Model, REPLY, Reply, Request, endpoint, failure, translate};
 
 /// Calls of models that one worker has open at a time: a run that digests a thousand files at once
 /// would otherwise meet the provider's rate limit with nearly all of them.
@@ -53,6 +58,7 @@ impl Remotes {
         Ok(Remote {
             client: self.client.clone(),
             calls: self.calls.clone(),
+            provider: model.provider,
             name: model.name.clone(),
             target: ServiceTarget {
                 endpoint: Endpoint::from_owned(endpoint.base_url),
@@ -69,6 +75,7 @@ impl Remotes {
 pub struct Remote {
     client: Client,
     calls: Arc<Semaphore>,
+    provider: Provider,
     name: String,
     target: ServiceTarget,
     key: Option<Secret>,
@@ -77,26 +84,126 @@ pub struct Remote {
 
 #[async_trait]
 impl Model for Remote {
-    async fn reply(&self, request: &Request) -> Result<Reply, Failure> {
+    async fn reply(&self, request: &Request, told: &dyn Listener) -> Result<Reply, Failure> {
         let _permit = self.calls.acquire().await.map_err(|_| closed())?;
-        let request = translate::request(request);
-        let reply = self.client.exec_chat(self.target.clone(), request, Some(&self.options));
+        let chat = translate::request(request);
+        let answered = async {
+            if told.listens() {
+                self.streamed(chat, request.output.as_ref(), told).await
+            } else {
+                self.whole(chat, request.output.as_ref()).await
+            }
+        };
         // genai logs what a provider answers, and providers quote keys (NO-SECRET). What is worth
         // knowing of a call is in its result.
-        match reply.with_subscriber(Dispatch::none()).await {
-            Ok(response) => Ok(translate::reply(&self.name, response)),
-            Err(error) => Err(failure::of(&self.name, &error, self.key.as_ref())),
-        }
+        let answered = answered.with_subscriber(Dispatch::none()).await?;
+        let reply = translate::reply(&self.name, answered);
+        let reply = reply.map_err(|why| failure::no_reply(&self.name, why, self.key.as_ref()))?;
+        self.bounded(size(&reply)).map(|()| reply)
     }
 }
 
 impl Remote {
+    /// The reply in one piece.
+    async fn whole(&self, chat: ChatRequest, output: Option<&Value>) -> Result<Answered, Failure> {
+        let options = with_output(&self.options, self.provider, &chat, output);
+        let target = self.target(output);
+        let response = self.client.exec_chat(target, chat, Some(&options)).await;
+        response.map(Answered::from).map_err(|error| self.failed(&error))
+    }
+
+    /// The reply in the pieces that it comes in. Only an end says that it is complete.
+    async fn streamed(
+        &self,
+        chat: ChatRequest,
+        output: Option<&Value>,
+        told: &dyn Listener,
+    ) -> Result<Answered, Failure> {
+        let options = ChatOptions {
+            capture_usage: Some(true),
+            capture_content: Some(true),
+            capture_tool_calls: Some(true),
+            ..with_output(&self.options, self.provider, &chat, output)
+        };
+        let target = self.target(output);
+        let response = self.client.exec_chat_stream(target, chat, Some(&options)).await;
+        let mut stream = response.map_err(|error| self.failed(&error))?.stream;
+        let mut heard = 0;
+        while let Some(event) = stream.next().await {
+            match event.map_err(|error| self.failed(&error))? {
+                ChatStreamEvent::Chunk(chunk) => {
+                    heard += chunk.content.len();
+                    told.text(&chunk.content);
+                }
+                ChatStreamEvent::ReasoningChunk(chunk) => {
+                    heard += chunk.content.len();
+                    told.reasoning(&chunk.content);
+                }
+                ChatStreamEvent::End(end) => return self.ended(end),
+                // A chunk of a call has all of the call until then.
+                ChatStreamEvent::ToolCallChunk(chunk) => {
+                    let arguments = chunk.tool_call.fn_arguments;
+                    self.bounded(heard + arguments.as_str().map_or(0, str::len))?;
+                }
+                ChatStreamEvent::Start
+                | ChatStreamEvent::ThoughtSignatureChunk(_)
+                | ChatStreamEvent::Heartbeat => {}
+            }
+            self.bounded(heard)?;
+        }
+        Err(failure::broken(&self.name))
+    }
+
+    /// The end of a stream. genai makes one up for Gemini and Ollama when the connection ends, which
+    /// has no reason.
+    fn ended(&self, end: StreamEnd) -> Result<Answered, Failure> {
+        if end.captured_stop_reason.is_none() && self.provider != Provider::Openai {
+            return Err(failure::broken(&self.name));
+        }
+        Ok(Answered {
+            content: end.captured_content.unwrap_or_default(),
+            usage: end.captured_usage.unwrap_or_default(),
+            stop: end.captured_stop_reason,
+        })
+    }
+
+    /// Whom to ask. Ollama takes a schema by its OpenAI-compatible API; genai sends none by the other.
+    fn target(&self, output: Option<&Value>) -> ServiceTarget {
+        let mut target = self.target.clone();
+        if let (Provider::Ollama, Some(_)) = (self.provider, output) {
+            target.endpoint = Endpoint::from_owned(format!("{}v1/", target.endpoint.base_url()));
+            target.model = ModelIden::new(AdapterKind::OpenAI, self.name.as_str());
+        }
+        target
+    }
+
+    fn failed(&self, error: &genai::Error) -> Failure {
+        failure::of(&self.name, error, self.key.as_ref())
+    }
+
+    /// Refuses a reply of more bytes than the journal takes.
+    fn bounded(&self, bytes: usize) -> Result<(), Failure> {
+        if bytes <= REPLY {
+            return Ok(());
+        }
+        let message = format!(
+            "the reply of model `{}` has more than {REPLY} bytes; set or lower `max_tokens`",
+            self.name
+        );
+        Err(Failure::permanent("model_reply_too_large", message))
+    }
+
     /// The vector of a text.
     pub(super) async fn embed(&self, text: &str) -> Result<(Vec<f64>, Usage), Failure> {
+        if self.provider == Provider::Anthropic {
+            let message =
+                format!("model `{}`: Anthropic has no embeddings; ask another", self.name);
+            return Err(Failure::permanent("model_request", message));
+        }
         let _permit = self.calls.acquire().await.map_err(|_| closed())?;
         let made = self.client.embed(self.target.clone(), text, None);
         let made = made.with_subscriber(Dispatch::none()).await;
-        let made = made.map_err(|error| failure::of(&self.name, &error, self.key.as_ref()))?;
+        let made = made.map_err(|error| self.failed(&error))?;
         let usage = translate::usage(&self.name, &made.usage);
         let Some(first) = made.embeddings.into_iter().next() else {
             let message = format!("model `{}` answered no vector", self.name);
@@ -104,6 +211,26 @@ impl Remote {
         };
         Ok((first.vector.into_iter().map(f64::from).collect(), usage))
     }
+}
+
+fn size(reply: &Reply) -> usize {
+    let calls = reply.calls.iter().map(|call| call.arguments.to_string().len()).sum::<usize>();
+    reply.text.len() + calls
+}
+
+/// The options of a request. Only an object can be asked for everywhere, and Gemini takes a schema or
+/// tools, not both.
+fn with_output(
+    options: &ChatOptions,
+    provider: Provider,
+    chat: &ChatRequest,
+    output: Option<&Value>,
+) -> ChatOptions {
+    let taken = |schema: &&Value| {
+        schema["type"] == "object" && (provider != Provider::Gemini || chat.tools.is_none())
+    };
+    let format = output.filter(taken).map(|schema| JsonSpec::new("answer", schema.clone()));
+    ChatOptions { response_format: format.map(Into::into), ..options.clone() }
 }
 
 fn closed() -> Failure {

@@ -5,7 +5,7 @@ use tenure_sdk::{Failure, Usage};
 use tenure_spec::graph::Candidates;
 use tenure_spec::{Model as Spec, Provider};
 
-use super::{Model, Models, Reply, Request};
+use super::{Listener, Model, Models, Reply, Request};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,13 @@ pub struct Wanted<'a> {
 /// Finds a model for what a graph asks, and asks it.
 #[async_trait]
 pub trait Router: Send + Sync {
-    /// The reply of one of the candidates.
-    async fn reply(&self, wanted: &Wanted<'_>, request: &Request) -> Result<Reply, Failure>;
+    /// The reply of one of the candidates; `told` hears it while it comes.
+    async fn reply(
+        &self,
+        wanted: &Wanted<'_>,
+        request: &Request,
+        told: &dyn Listener,
+    ) -> Result<Reply, Failure>;
 
     /// The vector that one of the candidates makes of a text.
     async fn embed(&self, wanted: &Wanted<'_>, text: &str) -> Result<(Vec<f64>, Usage), Failure>;
@@ -48,8 +53,13 @@ pub trait Router: Send + Sync {
 
 #[async_trait]
 impl Router for Models {
-    async fn reply(&self, wanted: &Wanted<'_>, request: &Request) -> Result<Reply, Failure> {
-        self.open(&self.choose(wanted)?)?.reply(request).await
+    async fn reply(
+        &self,
+        wanted: &Wanted<'_>,
+        request: &Request,
+        told: &dyn Listener,
+    ) -> Result<Reply, Failure> {
+        self.open(&self.choose(wanted)?)?.reply(request, told).await
     }
 
     async fn embed(&self, wanted: &Wanted<'_>, text: &str) -> Result<(Vec<f64>, Usage), Failure> {

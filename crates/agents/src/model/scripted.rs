@@ -6,10 +6,13 @@ use tenure_sdk::{Failure, Usage};
 use tenure_spec::{Script, ScriptedCall, Turn};
 
 use super::template::{Scene, Templates};
-use super::{Message, Model, Reply, Request, ToolCall};
+use super::{Listener, Message, Model, Reply, Request, ToolCall};
 
 /// Calls in one reply at most: as many files as one listing has.
 const CALLS: usize = 1_000;
+
+/// Words of a piece that is said at a time.
+const PIECE: usize = 4;
 
 /// Plays the script of a specification. Which turn it is follows from the request, so it plays on
 /// after a crash of the worker like any model.
@@ -97,9 +100,11 @@ impl Scripted {
 
 #[async_trait]
 impl Model for Scripted {
-    async fn reply(&self, request: &Request) -> Result<Reply, Failure> {
+    async fn reply(&self, request: &Request, told: &dyn Listener) -> Result<Reply, Failure> {
         tokio::time::sleep(self.script.latency.0).await;
-        self.play(request)
+        let reply = self.play(request)?;
+        pieces(&reply.text).for_each(|piece| told.text(piece));
+        Ok(reply)
     }
 }
 
@@ -129,6 +134,17 @@ pub(super) fn embed(model: &str, text: &str) -> (Vec<f64>, Usage) {
     }
     let usage = Usage { model: model.into(), input_tokens: count(text) as u64, ..Usage::default() };
     (vector, usage)
+}
+
+/// The text in pieces of a few words each.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = rest.split_inclusive(char::is_whitespace).take(PIECE).map(str::len).sum();
+        let (piece, left) = rest.split_at(end);
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 fn is_assistant(message: &Message) -> bool {
@@ -195,7 +211,7 @@ mod tests {
     use tenure_spec::Span;
 
     use super::*;
-    use crate::model::Definition;
+    use crate::model::{Definition, Nobody};
 
     const SCRIPT: &str = "
 name: sample
@@ -232,7 +248,7 @@ tools: [list_files, read_file]
     }
 
     fn request(messages: Vec<Message>) -> Request {
-        Request { system: "be brief".into(), messages, tools: tools() }
+        Request { system: "be brief".into(), messages, tools: tools(), output: None }
     }
 
     #[test]
@@ -246,7 +262,7 @@ tools: [list_files, read_file]
     #[tokio::test(start_paused = true)]
     async fn the_turn_follows_from_the_conversation() {
         let mut messages = vec![Message::user("me")];
-        let first = model().reply(&request(messages.clone())).await.unwrap();
+        let first = model().reply(&request(messages.clone()), &Nobody).await.unwrap();
         assert_eq!(
             (first.calls[0].name.as_str(), &first.calls[0].arguments),
             ("list_files", &json!({}))
@@ -255,18 +271,18 @@ tools: [list_files, read_file]
         assert!(first.usage.output_tokens > 0);
 
         messages.extend([assistant(), tool(r#"{"files": [{"path": "a"}, {"path": "b"}]}"#)]);
-        let second = model().reply(&request(messages.clone())).await.unwrap();
+        let second = model().reply(&request(messages.clone()), &Nobody).await.unwrap();
         let paths: Vec<_> =
             second.calls.iter().map(|call| call.arguments["path"].clone()).collect();
         assert_eq!((second.text.as_str(), paths), ("reading", vec![json!("a"), json!("b")]));
         assert_ne!(second.calls[0].id, second.calls[1].id);
 
         messages.extend([assistant(), tool("{}"), tool("[]")]);
-        let third = model().reply(&request(messages.clone())).await.unwrap();
+        let third = model().reply(&request(messages.clone()), &Nobody).await.unwrap();
         assert_eq!(third.text, "read 2 files for me; last []");
 
         messages.push(assistant());
-        let failure = model().reply(&request(messages)).await.unwrap_err();
+        let failure = model().reply(&request(messages), &Nobody).await.unwrap_err();
         assert_eq!(failure.code, "script_exhausted");
     }
 
@@ -274,7 +290,7 @@ tools: [list_files, read_file]
     async fn a_question_without_tools_gets_the_answer_after_the_latency() {
         let before = tokio::time::Instant::now();
         let request = Request { messages: vec![Message::user("# One\ntwo")], ..Request::default() };
-        let reply = model().reply(&request).await.unwrap();
+        let reply = model().reply(&request, &Nobody).await.unwrap();
         assert_eq!(reply.text, "# One");
         assert_eq!(before.elapsed(), Duration::from_millis(300));
     }
@@ -282,9 +298,17 @@ tools: [list_files, read_file]
     #[tokio::test(start_paused = true)]
     async fn a_missing_list_is_named() {
         let messages = vec![Message::user("me"), assistant(), tool(r#"{"error": "gone"}"#)];
-        let failure = model().reply(&request(messages)).await.unwrap_err();
+        let failure = model().reply(&request(messages), &Nobody).await.unwrap_err();
         assert_eq!(failure.code, "script_each");
         assert!(failure.message.contains("gone"), "{}", failure.message);
+    }
+
+    #[test]
+    fn a_text_is_said_in_pieces_that_make_the_text() {
+        let text = " one two three four  five\nsix";
+        let said: Vec<_> = pieces(text).collect();
+        assert_eq!((said.len(), said.concat().as_str()), (2, text));
+        assert_eq!(pieces("").count(), 0);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use genai::chat::{
     ChatMessage, ChatRequest, ChatResponse, ContentPart, MessageContent, StopReason, Tool,
     ToolResponse,
 };
+use serde_json::{Map, Value};
 use tenure_sdk::Usage;
 
 use super::{Definition, Message, Reply, Request, ToolCall};
@@ -66,21 +67,66 @@ fn their_call(call: &ToolCall) -> genai::chat::ToolCall {
     }
 }
 
-pub(super) fn reply(model: &str, response: ChatResponse) -> Reply {
-    let usage = usage(model, &response.usage);
-    let cut = response.stop_reason.as_ref().is_some_and(StopReason::is_max_tokens);
-    let calls = response.content.tool_calls().into_iter().map(our_call).collect();
-    let text = response.content.into_joined_texts().unwrap_or_default();
-    Reply { text, calls, cut, usage }
+/// What a provider answered, in the end.
+pub(super) struct Answered {
+    pub(super) content: MessageContent,
+    pub(super) usage: genai::chat::Usage,
+    pub(super) stop: Option<StopReason>,
 }
 
-fn our_call(call: &genai::chat::ToolCall) -> ToolCall {
-    ToolCall {
+/// Why an answer is no reply.
+#[derive(Debug, PartialEq)]
+pub(super) enum NoReply {
+    /// It cannot be read, for this reason.
+    Invalid(String),
+    /// It has neither text nor calls.
+    Empty,
+    /// The provider withheld it.
+    Filtered,
+}
+
+impl From<ChatResponse> for Answered {
+    fn from(response: ChatResponse) -> Self {
+        Self { content: response.content, usage: response.usage, stop: response.stop_reason }
+    }
+}
+
+pub(super) fn reply(model: &str, answered: Answered) -> Result<Reply, NoReply> {
+    let Answered { content, usage, stop } = answered;
+    let cut = stop.as_ref().is_some_and(StopReason::is_max_tokens);
+    let calls = content.tool_calls().into_iter().map(our_call).collect();
+    let calls = match calls {
+        // What was cut in the middle of a call has half of its arguments.
+        Err(_) if cut => Vec::new(),
+        calls => calls.map_err(NoReply::Invalid)?,
+    };
+    let text = content.into_joined_texts().unwrap_or_default();
+    if text.trim().is_empty() && calls.is_empty() && !cut {
+        let filtered = matches!(stop, Some(StopReason::ContentFilter(_)));
+        return Err(if filtered { NoReply::Filtered } else { NoReply::Empty });
+    }
+    Ok(Reply { text, calls, cut, usage: self::usage(model, &usage) })
+}
+
+fn our_call(call: &genai::chat::ToolCall) -> Result<ToolCall, String> {
+    Ok(ToolCall {
         id: call.call_id.clone(),
         name: call.fn_name.clone(),
-        arguments: call.fn_arguments.clone(),
+        arguments: arguments(call)?,
         signatures: call.thought_signatures.clone().unwrap_or_default(),
+    })
+}
+
+/// Some providers give the arguments as a text, and a stream gives them so if the text is no JSON. No
+/// text at all stands for no arguments.
+fn arguments(call: &genai::chat::ToolCall) -> Result<Value, String> {
+    let Some(text) = call.fn_arguments.as_str() else { return Ok(call.fn_arguments.clone()) };
+    if text.trim().is_empty() {
+        return Ok(Value::Object(Map::new()));
     }
+    let wrong =
+        |error| format!("the arguments of its call of `{}` are no JSON: {error}", call.fn_name);
+    serde_json::from_str(text).map_err(wrong)
 }
 
 pub(super) fn usage(model: &str, usage: &genai::chat::Usage) -> Usage {

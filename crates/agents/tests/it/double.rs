@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 
+use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -56,17 +57,65 @@ impl Double {
 async fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, kept: &Mutex<Vec<Asked>>) {
     let mut stream = BufReader::new(stream);
     let Some(asked) = read(&mut stream).await else { return };
-    kept.lock().unwrap().push(asked);
-    let Some((status, headers, body)) = answers.lock().unwrap().pop_front() else { return };
+    kept.lock().unwrap().push(asked.clone());
+    let answer = answers.lock().unwrap().pop_front();
+    let Some((status, headers, body)) = answer.map(|answer| as_asked(&asked, answer)) else {
+        return;
+    };
     let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));
     let headers = lines.collect::<Vec<_>>().concat();
-    let length = body.len();
-    let head = format!(
-        "HTTP/1.1 {status} X\r\ncontent-length: {length}\r\nconnection: close\r\n{headers}\r\n"
-    );
+    let length = if headers.contains("content-length") {
+        String::new()
+    } else {
+        format!("content-length: {}\r\n", body.len())
+    };
+    let head = format!("HTTP/1.1 {status} X\r\n{length}connection: close\r\n{headers}\r\n");
     // A client that has read enough closes early.
     let _ = stream.write_all(head.as_bytes()).await;
     let _ = stream.write_all(body.as_bytes()).await;
+}
+
+/// A reply of OpenAI's in the form that was asked for: a test of an interpreter need not know that it
+/// asks for streams.
+fn as_asked(asked: &Asked, answer: Answer) -> Answer {
+    let wants = serde_json::from_str::<Value>(&asked.body).is_ok_and(|body| body["stream"] == true);
+    let (status, headers, body) = &answer;
+    let broken = headers.iter().any(|(name, _)| *name == "content-length");
+    let whole = serde_json::from_str::<Value>(body).unwrap_or_default();
+    if !wants || broken || *status != 200 || whole["object"] != "chat.completion" {
+        return answer;
+    }
+    let message = &whole["choices"][0]["message"];
+    let calls = message["tool_calls"].as_array().into_iter().flatten().enumerate();
+    let calls: Vec<_> = calls
+        .map(|(index, call)| {
+            let mut call = call.clone();
+            call["index"] = index.into();
+            call
+        })
+        .collect();
+    let delta = serde_json::json!({"content": message["content"], "tool_calls": calls});
+    let finish = &whole["choices"][0]["finish_reason"];
+    events(&[
+        serde_json::json!({"choices": [{"index": 0, "delta": delta}]}),
+        serde_json::json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]}),
+        serde_json::json!({"choices": [], "usage": whole["usage"]}),
+        "[DONE]".into(),
+    ])
+}
+
+/// A stream of events as OpenAI and Gemini send it.
+pub(crate) fn events(data: &[Value]) -> Answer {
+    let text = |data: &Value| data.as_str().map_or_else(|| data.to_string(), Into::into);
+    let body: Vec<_> = data.iter().map(|data| format!("data: {}\n\n", text(data))).collect();
+    let body = body.concat();
+    (200, vec![("content-type", "text/event-stream".into())], body)
+}
+
+/// An answer that ends before its length, with its connection.
+pub(crate) fn cut((status, mut headers, body): Answer) -> Answer {
+    headers.push(("content-length", (body.len() + 1).to_string()));
+    (status, headers, body)
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {

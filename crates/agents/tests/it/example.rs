@@ -19,7 +19,7 @@ async fn turn(messages: &mut Vec<Message>, results: &[Value]) -> Reply {
     let parameters = json!({"type": "object"});
     let tool = Definition { name: "list_files".into(), description: String::new(), parameters };
     let request = Request { messages: messages.clone(), tools: vec![tool], ..Request::default() };
-    let reply = model().reply(&request).await.unwrap();
+    let reply = model().reply(&request, &tenure_agents::model::Nobody).await.unwrap();
     messages.push(Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() });
     messages.extend(reply.calls.iter().zip(results).map(|(call, result)| Message::Tool {
         call: call.id.clone(),
@@ -91,6 +91,9 @@ async fn a_digest_is_title_first_sentence_and_length() {
         ("Hello\n", "*(1 word)*"),
     ] {
         let request = Request { messages: vec![Message::user(text)], ..Request::default() };
-        assert_eq!(model().reply(&request).await.unwrap().text, digest);
+        assert_eq!(
+            model().reply(&request, &tenure_agents::model::Nobody).await.unwrap().text,
+            digest
+        );
     }
 }

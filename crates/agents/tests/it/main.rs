@@ -16,7 +16,11 @@ mod double;
 #[cfg(test)]
 mod editing;
 #[cfg(test)]
+mod embeddings;
+#[cfg(test)]
 mod example;
+#[cfg(test)]
+mod failures;
 #[cfg(test)]
 mod files;
 #[cfg(test)]
@@ -38,6 +42,8 @@ mod remote;
 mod rig;
 #[cfg(test)]
 mod secrets;
+#[cfg(test)]
+mod streaming;
 #[cfg(test)]
 mod takeover;
 mod team;

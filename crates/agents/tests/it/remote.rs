@@ -3,24 +3,28 @@
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use tenure_agents::model::{Definition, Message, Model, Models, Request, ToolCall};
+use tenure_agents::model::{Definition, Message, Model, Models, Nobody, Request, ToolCall};
 use tenure_agents::{ModelConfig, Secret};
 use tenure_spec::Provider;
 
 use crate::double::{Answer, Double, json as answer};
 
-const KEY: &str = "sk-very-secret";
+pub(crate) const KEY: &str = "sk-very-secret";
 
-/// A model at the double, which is on the list of hosts that may see the key.
-fn open(provider: Provider, base_url: &str, key_hosts: &[&str]) -> Arc<dyn Model> {
-    let config = ModelConfig {
+/// A key for everybody, and no host beside the providers' own that may see it.
+pub(crate) fn config() -> ModelConfig {
+    ModelConfig {
         openai_key: Some(Secret::new(KEY)),
         anthropic_key: Some(Secret::new(KEY)),
         gemini_key: Some(Secret::new(KEY)),
-        ollama_host: None,
-        key_hosts: key_hosts.iter().map(ToString::to_string).collect(),
-        default: None,
-    };
+        ..ModelConfig::default()
+    }
+}
+
+/// A model at the double, which is on the list of hosts that may see the key.
+pub(crate) fn open(provider: Provider, base_url: &str, key_hosts: &[&str]) -> Arc<dyn Model> {
+    let key_hosts = key_hosts.iter().map(ToString::to_string).collect();
+    let config = ModelConfig { key_hosts, ..config() };
     let model = tenure_spec::Model {
         provider,
         // genai reads an effort out of such a name, which must not happen to compatible servers.
@@ -48,13 +52,13 @@ pub(crate) fn completion(message: &Value, finish: &str) -> Answer {
     )
 }
 
-fn call(id: &str, path: &str) -> ToolCall {
+pub(crate) fn call(id: &str, path: &str) -> ToolCall {
     let arguments = json!({"path": path});
     ToolCall { id: id.into(), name: "read_file".into(), arguments, signatures: vec![] }
 }
 
 /// A conversation in the middle: two calls were made and answered.
-fn request() -> Request {
+pub(crate) fn request() -> Request {
     let result = |id: &str, text: &str| Message::Tool {
         call: id.into(),
         name: "read_file".into(),
@@ -76,6 +80,7 @@ fn request() -> Request {
             description: "Reads.".into(),
             parameters: json!({"type": "object", "properties": {"path": {"type": "string"}}}),
         }],
+        output: None,
     }
 }
 
@@ -84,7 +89,7 @@ async fn openai_is_asked_in_its_format() {
     let said = json!({"role": "assistant", "content": "done"});
     let server = Double::start(vec![completion(&said, "stop")]).await;
     let model = open(Provider::Openai, &format!("{}/v1", server.url), &["127.0.0.1"]);
-    let reply = model.reply(&request()).await.unwrap();
+    let reply = model.reply(&request(), &Nobody).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.calls.len(), reply.cut), ("done", 0, false));
 
     let asked = &server.asked()[0];
@@ -115,7 +120,7 @@ async fn openai_answers_with_calls_and_usage() {
     ]});
     let server = Double::start(vec![completion(&said, "tool_calls")]).await;
     let model = open(Provider::Openai, &server.url, &["127.0.0.1"]);
-    let reply = model.reply(&request()).await.unwrap();
+    let reply = model.reply(&request(), &Nobody).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.calls), ("", vec![call("c1", "a"), call("c2", "b")]));
     let usage = reply.usage;
     assert_eq!(usage.model, "acme-high");
@@ -127,7 +132,7 @@ async fn openai_answers_with_calls_and_usage() {
 async fn a_reply_at_the_limit_of_tokens_is_marked() {
     let said = json!({"role": "assistant", "content": "and then"});
     let server = Double::start(vec![completion(&said, "length")]).await;
-    assert!(open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap().cut);
+    assert!(open(Provider::Openai, &server.url, &[]).reply(&request(), &Nobody).await.unwrap().cut);
 }
 
 #[tokio::test]
@@ -145,7 +150,7 @@ async fn anthropic_is_asked_in_its_format() {
     )])
     .await;
     let model = open(Provider::Anthropic, &format!("{}/v1", server.url), &["127.0.0.1"]);
-    let reply = model.reply(&request()).await.unwrap();
+    let reply = model.reply(&request(), &Nobody).await.unwrap();
     assert_eq!((reply.text.as_str(), reply.calls), ("Reading.", vec![call("t1", "a")]));
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (11, 7));
 
@@ -170,14 +175,14 @@ async fn gemini_gets_back_what_it_signed() {
     let server = Double::start(vec![body.clone(), body]).await;
     let model = open(Provider::Gemini, &format!("{}/v1beta", server.url), &["127.0.0.1"]);
 
-    let reply = model.reply(&request()).await.unwrap();
+    let reply = model.reply(&request(), &Nobody).await.unwrap();
     assert_eq!(reply.calls[0].signatures, ["signed"]);
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (11, 7));
     let mut request = request();
     let (id, name) = (reply.calls[0].id.clone(), reply.calls[0].name.clone());
     request.messages.push(Message::Assistant { text: reply.text, calls: reply.calls });
     request.messages.push(Message::Tool { call: id, name, text: "{}".into() });
-    model.reply(&request).await.unwrap();
+    model.reply(&request, &Nobody).await.unwrap();
     let asked = &server.asked()[1];
     assert_eq!(asked.line, "POST /v1beta/models/acme:generateContent");
     assert_eq!(asked.headers["x-goog-api-key"], KEY);
@@ -196,7 +201,7 @@ async fn ollama_is_asked_in_its_format() {
         }),
     )])
     .await;
-    let reply = open(Provider::Ollama, &server.url, &[]).reply(&request()).await.unwrap();
+    let reply = open(Provider::Ollama, &server.url, &[]).reply(&request(), &Nobody).await.unwrap();
     assert_eq!(reply.calls[0].arguments, json!({"path": "a"}));
     assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (11, 7));
     assert_eq!(server.asked()[0].line, "POST /api/chat");
@@ -217,7 +222,7 @@ async fn what_may_pass_is_retryable() {
         let body = json!({"error": {"message": format!("no, {KEY}")}});
         let server = Double::start(vec![answer(status, &body)]).await;
         let model = open(Provider::Openai, &server.url, &["127.0.0.1"]);
-        let failure = model.reply(&request()).await.unwrap_err();
+        let failure = model.reply(&request(), &Nobody).await.unwrap_err();
         assert_eq!((failure.code, failure.retryable), (format!("model_http_{status}"), retryable));
         assert!(failure.message.contains("no, [key]"), "{}", failure.message);
     }
@@ -227,7 +232,8 @@ async fn what_may_pass_is_retryable() {
 async fn a_provider_that_says_when_to_come_back_is_asked_again_then() {
     let busy = (429, vec![("retry-after", "20".into())], "{}".into());
     let server = Double::start(vec![busy]).await;
-    let failure = open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap_err();
+    let failure =
+        open(Provider::Openai, &server.url, &[]).reply(&request(), &Nobody).await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.retryable), ("model_http_429", true));
     assert_eq!(failure.retry_after, Some(std::time::Duration::from_secs(20)));
 }
@@ -235,11 +241,13 @@ async fn a_provider_that_says_when_to_come_back_is_asked_again_then() {
 #[tokio::test]
 async fn a_connection_that_breaks_is_retryable() {
     let server = Double::start(vec![]).await;
-    let failure = open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap_err();
+    let failure =
+        open(Provider::Openai, &server.url, &[]).reply(&request(), &Nobody).await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.retryable), ("model_connection", true));
     let html = (200, vec![("content-type", "text/html".into())], "<html>".into());
     let server = Double::start(vec![html]).await;
-    let failure = open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap_err();
+    let failure =
+        open(Provider::Openai, &server.url, &[]).reply(&request(), &Nobody).await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.retryable), ("model_reply_invalid", true));
 }
 
@@ -249,7 +257,8 @@ async fn arguments_that_are_no_json_are_a_failure_without_the_request() {
     let calls = json!([{"id": "c1", "type": "function", "function": function}]);
     let said = json!({"role": "assistant", "content": null, "tool_calls": calls});
     let server = Double::start(vec![completion(&said, "tool_calls")]).await;
-    let failure = open(Provider::Openai, &server.url, &[]).reply(&request()).await.unwrap_err();
+    let failure =
+        open(Provider::Openai, &server.url, &[]).reply(&request(), &Nobody).await.unwrap_err();
     assert_eq!((failure.code.as_str(), failure.retryable), ("model_reply_invalid", true));
     assert!(!failure.message.contains("Be brief"), "{}", failure.message);
 }
@@ -259,7 +268,8 @@ async fn the_key_goes_to_no_host_that_is_not_listed() {
     let redirect = (307, vec![("location", "http://127.0.0.1:1/".into())], String::new());
     for provider in [Provider::Openai, Provider::Anthropic, Provider::Gemini, Provider::Ollama] {
         let server = Double::start(vec![redirect.clone()]).await;
-        let failure = open(provider, &server.url, &["models.example.com"]).reply(&request()).await;
+        let failure =
+            open(provider, &server.url, &["models.example.com"]).reply(&request(), &Nobody).await;
         assert_eq!(failure.unwrap_err().code, "model_http_307");
         let asked = &server.asked()[0];
         assert!(!format!("{asked:?}").contains(KEY), "{asked:?}");

@@ -9,6 +9,7 @@ mod forks;
 mod inbox;
 mod leases;
 mod memory;
+mod openai;
 mod queue;
 mod runs;
 mod seats;

@@ -11,7 +11,7 @@ use crate::{Hand, append, record, said};
 
 /// Sends bytes as they are.
 #[derive(Default)]
-struct Raw;
+pub(crate) struct Raw;
 
 impl Codec for Raw {
     type Encode = Vec<u8>;

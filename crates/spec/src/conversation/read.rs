@@ -1,11 +1,13 @@
 //! The body of a chat completion request, read as forgivingly as OpenAI does: unknown fields are
 //! passed over, wrong types are refused with the name of the parameter.
 
-use std::collections::BTreeSet;
+mod messages;
+mod options;
+mod tools;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
-use super::{Call, ClientTool, Conversation, MAX_MESSAGES, MAX_TOOLS, Said, ToolChoice};
+use super::Conversation;
 
 /// Why a request cannot be taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,14 +41,14 @@ pub(super) fn conversation(body: &Value) -> Read<Conversation> {
     for (param, same) in UNSUPPORTED {
         refuse(body, param, same)?;
     }
-    let tools = tools(body)?;
+    let tools = tools::tools(body)?;
     Ok(Conversation {
-        messages: messages(body)?,
-        tool_choice: tool_choice(body, &tools)?,
+        messages: messages::messages(body)?,
+        tool_choice: tools::tool_choice(body, &tools)?,
         tools,
-        temperature: temperature(body)?,
-        max_tokens: max_tokens(body)?,
-        output: response_format(body)?,
+        temperature: options::temperature(body)?,
+        max_tokens: options::max_tokens(body)?,
+        output: options::response_format(body)?,
     })
 }
 
@@ -74,86 +76,6 @@ fn refuse(body: &Map<String, Value>, param: &str, same: &[&str]) -> Read<()> {
     }
 }
 
-fn messages(body: &Map<String, Value>) -> Read<Vec<Said>> {
-    let Some(value) = given(body, "messages") else {
-        return Err(refusal("messages", "missing", "`messages` must be given"));
-    };
-    let list = value.as_array().ok_or_else(|| wrong_type("messages", "a list of messages"))?;
-    if list.is_empty() || list.len() > MAX_MESSAGES {
-        let why = format!("`messages` must have 1 to {MAX_MESSAGES} messages");
-        return Err(refusal("messages", "invalid_value", why));
-    }
-    let mut called = BTreeSet::new();
-    let mut said = Vec::with_capacity(list.len());
-    for (place, message) in list.iter().enumerate() {
-        let message = read_message(message, &format!("messages[{place}]"), &called)?;
-        if let Said::Assistant { tool_calls, .. } = &message {
-            called.extend(tool_calls.iter().map(|call| call.id.clone()));
-        }
-        said.push(message);
-    }
-    Ok(said)
-}
-
-fn read_message(message: &Value, at: &str, called: &BTreeSet<String>) -> Read<Said> {
-    let fields = message.as_object().ok_or_else(|| wrong_type(at, "an object"))?;
-    match text_of(fields, "role", at)?.as_str() {
-        "system" | "developer" => Ok(Said::System { content: content(fields, at)? }),
-        "user" => Ok(Said::User { content: content(fields, at)? }),
-        "assistant" => assistant(fields, at),
-        "tool" => {
-            let tool_call_id = text_of(fields, "tool_call_id", at)?;
-            if !called.contains(&tool_call_id) {
-                let why = "it answers no call of a message before it";
-                return Err(refusal(format!("{at}.tool_call_id"), "invalid_value", why));
-            }
-            Ok(Said::Tool { tool_call_id, content: content(fields, at)? })
-        }
-        "function" => Err(refusal(
-            format!("{at}.role"),
-            "unsupported",
-            "`function` messages are not supported: use `tool`",
-        )),
-        _ => Err(refusal(
-            format!("{at}.role"),
-            "invalid_value",
-            "`role` must be system, developer, user, assistant or tool",
-        )),
-    }
-}
-
-fn assistant(fields: &Map<String, Value>, at: &str) -> Read<Said> {
-    let tool_calls = match given(fields, "tool_calls") {
-        None => Vec::new(),
-        Some(calls) => {
-            let at = format!("{at}.tool_calls");
-            let calls = calls.as_array().ok_or_else(|| wrong_type(&at, "a list of calls"))?;
-            let calls = calls.iter().enumerate();
-            calls
-                .map(|(place, call)| read_call(call, &format!("{at}[{place}]")))
-                .collect::<Read<_>>()?
-        }
-    };
-    let silent = given(fields, "content").is_none();
-    let refused = given(fields, "refusal").and_then(Value::as_str);
-    let content = match refused {
-        Some(refused) if silent => refused.to_owned(),
-        _ if silent && !tool_calls.is_empty() => String::new(),
-        _ => content(fields, at)?,
-    };
-    Ok(Said::Assistant { content, tool_calls })
-}
-
-fn read_call(call: &Value, at: &str) -> Read<Call> {
-    let fields = call.as_object().ok_or_else(|| wrong_type(at, "an object"))?;
-    let function = format!("{at}.function");
-    let called = given(fields, "function").and_then(Value::as_object);
-    let called = called.ok_or_else(|| wrong_type(&function, "an object"))?;
-    let (name, arguments) =
-        (text_of(called, "name", &function)?, text_of(called, "arguments", &function)?);
-    Ok(Call::new(text_of(fields, "id", at)?, name, arguments))
-}
-
 fn text_of(fields: &Map<String, Value>, name: &str, at: &str) -> Read<String> {
     let param = if at.is_empty() { name.to_owned() } else { format!("{at}.{name}") };
     match given(fields, name) {
@@ -166,163 +88,6 @@ fn text_of(fields: &Map<String, Value>, name: &str, at: &str) -> Read<String> {
     }
 }
 
-/// The text of a message: as it is, or the texts of its parts one after the other.
-fn content(fields: &Map<String, Value>, at: &str) -> Read<String> {
-    let param = format!("{at}.content");
-    match given(fields, "content") {
-        Some(Value::String(text)) => Ok(text.clone()),
-        Some(Value::Array(parts)) => {
-            let parts = parts.iter().enumerate();
-            parts.map(|(place, part)| part_text(part, &format!("{param}[{place}]"))).collect()
-        }
-        Some(_) => Err(wrong_type(&param, "a text or a list of parts")),
-        None => {
-            let why = format!("`{param}` must be given");
-            Err(refusal(param, "missing", why))
-        }
-    }
-}
-
-fn part_text(part: &Value, at: &str) -> Read<String> {
-    let fields = part.as_object().ok_or_else(|| wrong_type(at, "an object"))?;
-    match text_of(fields, "type", at)?.as_str() {
-        "text" => text_of(fields, "text", at),
-        "refusal" => text_of(fields, "refusal", at),
-        other => Err(refusal(
-            format!("{at}.type"),
-            "unsupported",
-            format!("parts of type `{}` are not supported: send text", shown(other)),
-        )),
-    }
-}
-
-fn tools(body: &Map<String, Value>) -> Read<Vec<ClientTool>> {
-    let Some(value) = given(body, "tools") else { return Ok(Vec::new()) };
-    let list = value.as_array().ok_or_else(|| wrong_type("tools", "a list of tools"))?;
-    if list.len() > MAX_TOOLS {
-        let why = format!("there may be {MAX_TOOLS} tools");
-        return Err(refusal("tools", "invalid_value", why));
-    }
-    let mut names = BTreeSet::new();
-    let mut tools = Vec::with_capacity(list.len());
-    for (place, tool) in list.iter().enumerate() {
-        let at = format!("tools[{place}]");
-        let tool = read_tool(tool, &at)?;
-        if !names.insert(tool.name.clone()) {
-            let why = format!("there are two tools called `{}`", tool.name);
-            return Err(refusal(format!("{at}.function.name"), "invalid_value", why));
-        }
-        tools.push(tool);
-    }
-    Ok(tools)
-}
-
-fn read_tool(tool: &Value, at: &str) -> Read<ClientTool> {
-    let fields = tool.as_object().ok_or_else(|| wrong_type(at, "an object"))?;
-    if text_of(fields, "type", at)? != "function" {
-        let why = "only tools of type `function` are supported";
-        return Err(refusal(format!("{at}.type"), "unsupported", why));
-    }
-    let at = format!("{at}.function");
-    let function = given(fields, "function").and_then(Value::as_object);
-    let function = function.ok_or_else(|| wrong_type(&at, "an object"))?;
-    let name = text_of(function, "name", &at)?;
-    let fit = |byte: u8| byte.is_ascii_alphanumeric() || b"_-".contains(&byte);
-    if name.is_empty() || name.len() > 64 || !name.bytes().all(fit) {
-        let why = "a tool's name has 1 to 64 letters, digits, `_` and `-`";
-        return Err(refusal(format!("{at}.name"), "invalid_value", why));
-    }
-    let description = match given(function, "description") {
-        Some(_) => text_of(function, "description", &at)?,
-        None => String::new(),
-    };
-    let parameters = match given(function, "parameters") {
-        Some(schema @ Value::Object(_)) => schema.clone(),
-        Some(_) => return Err(wrong_type(&format!("{at}.parameters"), "a JSON Schema")),
-        None => json!({"type": "object", "properties": {}}),
-    };
-    Ok(ClientTool { name, description, parameters })
-}
-
-fn tool_choice(body: &Map<String, Value>, tools: &[ClientTool]) -> Read<ToolChoice> {
-    let choice = match given(body, "tool_choice") {
-        None => return Ok(ToolChoice::Auto),
-        Some(Value::String(word)) => match word.as_str() {
-            "auto" => ToolChoice::Auto,
-            "none" => ToolChoice::None,
-            "required" => ToolChoice::Required,
-            _ => {
-                let why = "`tool_choice` must be none, auto, required or a function";
-                return Err(refusal("tool_choice", "invalid_value", why));
-            }
-        },
-        Some(Value::Object(fields)) => {
-            let at = "tool_choice.function";
-            let function = given(fields, "function").and_then(Value::as_object);
-            let function = function.ok_or_else(|| wrong_type(at, "an object"))?;
-            ToolChoice::Function(text_of(function, "name", at)?)
-        }
-        Some(_) => return Err(wrong_type("tool_choice", "a word or an object")),
-    };
-    match &choice {
-        ToolChoice::Required if tools.is_empty() => {
-            Err(refusal("tool_choice", "invalid_value", "there are no `tools` to call"))
-        }
-        ToolChoice::Function(name) if !tools.iter().any(|tool| tool.name == *name) => {
-            let why = format!("there is no tool `{}` among `tools`", shown(name));
-            Err(refusal("tool_choice", "invalid_value", why))
-        }
-        _ => Ok(choice),
-    }
-}
-
-fn temperature(body: &Map<String, Value>) -> Read<Option<f64>> {
-    let Some(value) = given(body, "temperature") else { return Ok(None) };
-    let number = value.as_f64().ok_or_else(|| wrong_type("temperature", "a number"))?;
-    if !(0.0..=2.0).contains(&number) {
-        return Err(refusal("temperature", "invalid_value", "`temperature` must be 0 to 2"));
-    }
-    Ok(Some(number))
-}
-
-/// The limit under its new name or its old one.
-fn max_tokens(body: &Map<String, Value>) -> Read<Option<u32>> {
-    let names = ["max_completion_tokens", "max_tokens"];
-    let Some((name, value)) = names.iter().find_map(|name| Some((*name, given(body, name)?)))
-    else {
-        return Ok(None);
-    };
-    let number = value.as_u64().ok_or_else(|| wrong_type(name, "a whole number"))?;
-    if number == 0 {
-        return Err(refusal(name, "invalid_value", format!("`{name}` must be at least 1")));
-    }
-    Ok(Some(u32::try_from(number).unwrap_or(u32::MAX)))
-}
-
-fn response_format(body: &Map<String, Value>) -> Read<Option<Value>> {
-    let Some(value) = given(body, "response_format") else { return Ok(None) };
-    let at = "response_format";
-    let fields = value.as_object().ok_or_else(|| wrong_type(at, "an object"))?;
-    match text_of(fields, "type", at)?.as_str() {
-        "text" => Ok(None),
-        "json_object" => Ok(Some(json!({"type": "object"}))),
-        "json_schema" => {
-            let at = "response_format.json_schema";
-            let form = given(fields, "json_schema").and_then(Value::as_object);
-            let form = form.ok_or_else(|| wrong_type(at, "an object"))?;
-            let schema = given(form, "schema").filter(|schema| schema.is_object());
-            schema
-                .cloned()
-                .map(Some)
-                .ok_or_else(|| wrong_type(&format!("{at}.schema"), "a JSON Schema"))
-        }
-        _ => {
-            let why = "`response_format.type` must be text, json_object or json_schema";
-            Err(refusal("response_format.type", "invalid_value", why))
-        }
-    }
-}
-
 /// Enough of what somebody sent to recognise it.
 fn shown(text: &str) -> String {
     text.chars().take(64).collect()
@@ -330,6 +95,8 @@ fn shown(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn refused(body: &Value) -> (String, &'static str) {

@@ -1,6 +1,6 @@
 //! Nodes that ask models.
 
-use tenure_sdk::{EntryKind, Failure, Stop};
+use tenure_sdk::{Attempt, EntryKind, Failure, Stop};
 use tenure_spec::graph::{Action, Candidates, Prompt};
 
 use super::attempt::{Failed, Made, Outcome, Visit, caught, no_conversation};
@@ -27,7 +27,7 @@ impl Machine<'_> {
         let request = Request {
             system: prompt.system.clone(),
             messages: vec![Message::user(text)],
-            tools: Vec::new(),
+            ..Request::default()
         };
         let reply = self.ask(visit, &prompt.model, &request, state).await?;
         Ok(reply.map_err(|failure| Failed::with(failure, empty())).and_then(|reply| {
@@ -76,8 +76,8 @@ impl Machine<'_> {
         let step = visit.step("model", EntryKind::Model);
         let step = step.input(&(&request.system, &request.messages));
         let wanted = self.wanted(visit, candidates);
-        let reply = step.run_metered(async |_| {
-            let reply = self.routes.router.reply(&wanted, request).await?;
+        let reply = step.run_metered(async |attempt: Attempt| {
+            let reply = self.routes.router.reply(&wanted, request, &attempt.publisher).await?;
             let usage = reply.usage.clone();
             Ok((reply, usage))
         });
