@@ -6,22 +6,27 @@
 mod agent;
 mod answer;
 mod budget;
+mod conversation;
 mod graph;
 mod input;
+mod transfer;
+mod turns;
+mod window;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_sdk::{Attempt, Context, EntryKind, Payload, Stop, join};
+use tenure_sdk::{Context, Payload, Stop};
+use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::model::{Message, ModelConfig, Models, Reply, Request, Router};
+use crate::model::{ModelConfig, Models, Router};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
-use answer::Verdict;
 use budget::Budget;
+use turns::Ended;
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -32,12 +37,23 @@ pub struct Settings {
     pub models: ModelConfig,
     /// The hooks that graphs may call.
     pub hooks: Vec<Hook>,
+    /// The programs that tools may start, by the name or path that a specification gives; none
+    /// unless listed.
+    pub programs: Vec<String>,
+    /// What tools may do at most, whatever the policy of an agent says.
+    pub policy: Option<Policy>,
 }
 
 impl Settings {
     /// This folder, and no keys: enough for scripted models and local servers.
     pub fn new(files: impl AsRef<Path>) -> Self {
-        Self { files: files.as_ref().into(), models: ModelConfig::default(), hooks: Vec::new() }
+        Self {
+            files: files.as_ref().into(),
+            models: ModelConfig::default(),
+            hooks: Vec::new(),
+            programs: Vec::new(),
+            policy: None,
+        }
     }
 }
 
@@ -79,6 +95,8 @@ struct Shared {
     files: Files,
     models: Models,
     http: reqwest::Client,
+    programs: Arc<[String]>,
+    policy: Option<Arc<Policy>>,
 }
 
 impl Interpreter {
@@ -90,7 +108,9 @@ impl Interpreter {
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-        Ok(Self { parts: Arc::new(Shared { files, models, http }), routes })
+        let programs = settings.programs.into();
+        let policy = settings.policy.map(Arc::new);
+        Ok(Self { parts: Arc::new(Shared { files, models, http, programs, policy }), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -101,79 +121,20 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node.
+    /// of a graph, the output of its last node. A run that is given a conversation
+    /// ([`tenure_spec::conversation`]) gives an assistant's message.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
-        let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
+        let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
-        let agent = Agent::new(spec, &self.parts).map_err(Stop::Failed)?;
-        let input = input::text(&input).map_err(Stop::Failed)?;
-        let answer = converse(&agent, &ctx, input).await?;
-        Ok(Payload::json(serde_json::to_vec(&answer)?))
-    }
-}
-
-/// The whole conversation; gives the final answer.
-async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_json::Value, Stop> {
-    let mut budget = Budget::start(&agent.limits, ctx).await?;
-    let mut messages = vec![Message::user(input)];
-    loop {
-        let turn = budget.next_turn(ctx).await?;
-        let reply = ask(agent, &turn, &messages).await?;
-        budget.spend(&reply.usage);
-        messages.push(said(&reply));
-        if !reply.calls.is_empty() {
-            messages.extend(call(agent, &turn, &reply, &mut budget).await?);
-            continue;
-        }
-        match answer::judge(agent.output.as_ref(), &turn, &reply.text).await? {
-            Verdict::Final(answer) => return Ok(answer),
-            Verdict::Wrong(problem) => messages.push(Message::user(problem)),
+        let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
+        let agent = Agent::open(spec, &self.parts)?;
+        start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
+        let mut budget = Budget::start(&agent.limits, &ctx).await?;
+        match turns::take(&agent, &ctx, start, &mut budget).await? {
+            Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
+            Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }
     }
-}
-
-/// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
-/// comes to this turn with another one must not be given this reply.
-async fn ask(agent: &Agent, turn: &Context, messages: &[Message]) -> Result<Reply, Stop> {
-    let request = Request {
-        system: agent.system.clone(),
-        messages: messages.to_vec(),
-        tools: agent.tools.definitions(),
-        output: agent.output.as_ref().map(|output| output.schema().clone()),
-    };
-    let step = turn.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let reply = step.run_metered(async |attempt: Attempt| {
-        crate::ask(&*agent.model, &request, &attempt.publisher).await
-    });
-    let reply: Reply = reply.await?;
-    if reply.cut {
-        let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
-        return Err(Stop::failed("model_reply_cut", message));
-    }
-    Ok(reply)
-}
-
-fn said(reply: &Reply) -> Message {
-    Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
-}
-
-/// Makes all calls of a reply at the same time, and gives their results in the reply's order.
-async fn call(
-    agent: &Agent,
-    turn: &Context,
-    reply: &Reply,
-    budget: &mut Budget,
-) -> Result<Vec<Message>, Stop> {
-    // Opened in order, before any of them runs: a call's place must not depend on timing.
-    let scopes = (0..reply.calls.len()).map(|place| turn.scope(&format!("call/{place}")));
-    let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
-    let calls = scopes.iter().zip(&reply.calls);
-    let results = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;
-    let tell = |(message, usage)| {
-        budget.spend(&usage);
-        message
-    };
-    Ok(results.into_iter().map(tell).collect())
 }

@@ -45,6 +45,7 @@ mod patience;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
+pub use tenure_spec::{Policy, policy as read_policy};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};

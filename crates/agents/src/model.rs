@@ -117,6 +117,14 @@ pub struct ToolCall {
     pub signatures: Vec<String>,
 }
 
+impl ToolCall {
+    /// The result of a call that a limit of the run does not let happen.
+    pub(crate) fn not_made(&self) -> Message {
+        let text = r#"{"error": "not called: a limit of this run is reached"}"#.into();
+        Message::Tool { call: self.id.clone(), name: self.name.clone(), text }
+    }
+}
+
 /// What a model is told about a tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition {

@@ -3,10 +3,13 @@
 //! A tool that fails does not fail the run: its failure is recorded and told to the model as a
 //! result of the form `{"error": "…"}`, and the model decides what to do about it. To add a tool:
 //! a file below with a type that implements [`Tool`], a variant in the specification, and a line
-//! in [`Toolbox::new`].
+//! in [`open`]. A source of several tools says in a step of its own which it has, so that a run
+//! keeps them whatever becomes of the source.
 
+pub mod agent;
 pub mod digest_file;
 pub mod files;
+pub mod guard;
 pub mod http_request;
 pub mod list_files;
 pub mod read_file;
@@ -18,16 +21,29 @@ use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
+use tenure_spec::{AgentTool, Effect};
 
 use crate::model::{Definition, Message, Model, ToolCall};
 
 pub use files::Files;
+pub use guard::Guard;
 
 /// Something that a model can have done.
 #[async_trait]
 pub trait Tool: Send + Sync {
     /// What the model is told about it.
     fn definition(&self) -> Definition;
+
+    /// What a call does to the world. A tool that must not happen twice makes its step
+    /// [`once`](tenure_sdk::Step::once).
+    fn effect(&self) -> Effect {
+        Effect::Idempotent
+    }
+
+    /// Whether a call asks models, whose cost it reports.
+    fn is_metered(&self) -> bool {
+        false
+    }
 
     /// Does it. `ctx` is a scope of the call's own, `arguments` satisfy the definition's schema.
     /// Effects belong into steps of `ctx`, the first being called [`step_name`]. A
@@ -42,11 +58,13 @@ pub struct Output {
     pub value: Value,
     /// What models consumed on the way.
     pub usage: Usage,
+    /// Who goes on with the conversation, if it is handed over.
+    pub transfer: Option<AgentTool>,
 }
 
 impl From<Value> for Output {
     fn from(value: Value) -> Self {
-        Self { value, usage: Usage::default() }
+        Self { value, usage: Usage::default(), transfer: None }
     }
 }
 
@@ -61,11 +79,14 @@ pub struct Parts {
     pub model: Arc<dyn Model>,
     /// How often a step may try.
     pub retry: Retry,
+    /// The programs that tools may start on this worker; none unless its operator lists them.
+    pub programs: Arc<[String]>,
 }
 
 /// The tools of one agent.
 pub struct Toolbox {
     tools: Vec<Checked>,
+    guard: Guard,
 }
 
 struct Checked {
@@ -76,9 +97,22 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn new(tools: &[tenure_spec::Tool], parts: &Parts) -> Result<Self, Failure> {
-        let tools = tools.iter().map(|tool| make(tool, parts)).map(Checked::new);
-        Ok(Self { tools: tools.collect::<Result<_, _>>()? })
+    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts, guard: Guard) -> Result<Self, Stop> {
+        let mut opened: Vec<Checked> = Vec::new();
+        for tool in tools {
+            for tool in open(tool, parts) {
+                let tool = Checked::new(tool).map_err(Stop::Failed)?;
+                let name = &tool.definition.name;
+                if opened.iter().any(|other| other.definition.name == *name) {
+                    return Err(Stop::failed(
+                        "tool_twice",
+                        format!("two tools are called `{name}`"),
+                    ));
+                }
+                opened.push(tool);
+            }
+        }
+        Ok(Self { tools: opened, guard })
     }
 
     /// What the model is told about each tool, in the specification's order.
@@ -86,8 +120,20 @@ impl Toolbox {
         self.tools.iter().map(|checked| checked.definition.clone()).collect()
     }
 
-    /// Makes one call in a scope of its own, and gives the message that tells the model.
-    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Usage), Stop> {
+    /// How many of these calls ask models, and so cost money.
+    pub fn metered(&self, calls: &[ToolCall]) -> usize {
+        let metered =
+            |call: &&ToolCall| self.named(&call.name).is_some_and(|named| named.tool.is_metered());
+        calls.iter().filter(metered).count()
+    }
+
+    fn named(&self, name: &str) -> Option<&Checked> {
+        self.tools.iter().find(|tool| tool.definition.name == name)
+    }
+
+    /// Makes one call in a scope of its own, and gives the message that tells the model beside the
+    /// rest of what it gave.
+    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Output), Stop> {
         let output = match self.attempt(ctx, call).await {
             Ok(output) => output,
             Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
@@ -95,18 +141,20 @@ impl Toolbox {
         };
         let text = output.value.to_string();
         let message = Message::Tool { call: call.id.clone(), name: call.name.clone(), text };
-        Ok((message, output.usage))
+        Ok((message, output))
     }
 
     async fn attempt(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
-        let Some(checked) = self.tools.iter().find(|tool| tool.definition.name == call.name) else {
+        let Some(checked) = self.named(&call.name) else {
             // The name is the model's invention and may not be fit for a key.
             return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;
         };
-        match checked.problems(&call.arguments) {
-            None => checked.tool.call(ctx, &call.arguments).await,
-            Some(failure) => fail(ctx, &step_name(&call.name), &call.arguments, &failure).await,
+        if let Some(failure) = checked.problems(&call.arguments) {
+            return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
+        let (definition, effect) = (&checked.definition, checked.tool.effect().name());
+        let arguments = self.guard.admit(ctx, definition, effect, &call.arguments).await?;
+        checked.tool.call(ctx, &arguments).await
     }
 
     fn unknown(&self, name: &str) -> Failure {
@@ -148,10 +196,11 @@ async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Re
     step.run(|_| std::future::ready(Err::<Value, _>(why.clone()))).await.map(Output::from)
 }
 
-fn make(tool: &tenure_spec::Tool, parts: &Parts) -> Box<dyn Tool> {
+/// The tools of one line of a specification.
+fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry } = parts.clone();
-    match tool {
+    let Parts { files, http, model, retry, .. } = parts.clone();
+    vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
@@ -159,7 +208,8 @@ fn make(tool: &tenure_spec::Tool, parts: &Parts) -> Box<dyn Tool> {
         Named::HttpRequest { hosts } => {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
-    }
+        Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
+    }]
 }
 
 /// The text of an argument that the schema has checked; empty if it was left out.

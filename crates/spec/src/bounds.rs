@@ -31,11 +31,29 @@ pub(crate) const MAX_HOST: usize = 253;
 /// Hosts of one tool: an allow-list that nobody can review allows everything.
 pub(crate) const MAX_HOSTS: usize = 100;
 
+/// Length of a tool's name in characters: the most that every provider takes.
+pub(crate) const MAX_TOOL_NAME: usize = 64;
+
+/// Length of a condition in bytes: what is longer is a program, which belongs into a tool.
+pub(crate) const MAX_EXPRESSION: usize = 2_000;
+
+/// Messages of a window: fewer than two would forget every call before its result.
+pub(crate) const WINDOW: RangeInclusive<u64> = 2..=10_000;
+
+/// Rules of one policy, and tools of one rule: more cannot be looked over.
+pub(crate) const MAX_RULES: usize = 200;
+
 /// Model replies in one run: a loop that needs more has lost its way.
 pub(crate) const TURNS: RangeInclusive<u64> = 1..=1_000;
 
 /// Tokens of one run: far above any bill, far below what a database integer holds.
 pub(crate) const TOKENS: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
+/// Money of one run, in millionths of a dollar: above any bill.
+pub(crate) const COST: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
+/// Calls of tools in one run: as with replies, more is a loop.
+pub(crate) const TOOL_CALLS: RangeInclusive<u64> = 1..=100_000;
 
 /// Tokens of one reply: above what any model writes.
 pub(crate) const REPLY_TOKENS: RangeInclusive<u64> = 1..=10_000_000;

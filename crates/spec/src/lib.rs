@@ -26,12 +26,15 @@
 mod bounds;
 mod canonical;
 mod chain;
+pub mod conversation;
 mod data;
+pub mod expression;
 pub mod graph;
 mod limits;
 mod model;
 mod node;
 mod output;
+pub mod policy;
 mod problems;
 mod schema;
 mod script;
@@ -41,6 +44,7 @@ mod suggest;
 mod syntax;
 pub mod template;
 mod tools;
+mod window;
 
 use std::cell::RefCell;
 
@@ -48,15 +52,18 @@ use serde_json::Value;
 
 pub use bounds::{MAX_DOCUMENT_BYTES, MAX_NESTING};
 pub use data::DataType;
+pub use expression::Expression;
 pub use graph::{Graph, GraphNode};
-pub use limits::{Limits, Retry};
+pub use limits::{AtLimit, Limits, Retry};
 pub use model::{Model, Provider};
+pub use policy::Policy;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
 pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
-pub use tools::Tool;
+pub use tools::{AgentTool, Effect, Manner, Tool};
+pub use window::Window;
 
 use node::Node;
 
@@ -86,6 +93,17 @@ pub fn parse(text: &str) -> Result<Spec, Problems> {
 #[expect(clippy::needless_pass_by_value, reason = "a document is handed over, not lent")]
 pub fn from_json(value: Value) -> Result<Spec, Problems> {
     checked(&syntax::recheck(&value)?).map(|document| document.spec)
+}
+
+/// Reads a document that is nothing but a policy, YAML or JSON.
+pub fn policy(text: &str) -> Result<Policy, Problems> {
+    let value = syntax::read(text)?;
+    let problems = RefCell::new(Problems::default());
+    let policy = Policy::read(&Node::root(&value, &problems));
+    match (policy, problems.take()) {
+        (Some(policy), Problems(none)) if none.is_empty() => Ok(policy),
+        (_, problems) => Err(problems),
+    }
 }
 
 fn checked(value: &Value) -> Result<Document, Problems> {

@@ -1,13 +1,14 @@
 //! Where a run ends at the latest, and how failed steps are tried again.
 
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
-use crate::bounds::{ATTEMPTS, TOKENS, TURNS};
+use crate::bounds::{ATTEMPTS, COST, TOKENS, TOOL_CALLS, TURNS};
 use crate::node::Node;
 use crate::span::Span;
 
-/// Where a run ends at the latest.
+/// Where a run ends at the latest. What a turn has begun is not cut off: limits are looked at before
+/// the next one, which has to fit as if it cost as much as the dearest before it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
@@ -18,28 +19,81 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = *TOKENS.start(), max = *TOKENS.end()))]
     pub tokens: Option<u64>,
+    /// Money that one run may cost, in dollars to the millionth, the runs of agents that it calls
+    /// included. A reply whose price nobody knows ends the run. Without it there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dollars")]
+    #[schemars(with = "f64", range(min = 0.000_001, max = 1_000_000))]
+    pub cost: Option<u64>,
+    /// Calls of tools that one run may make. Without it there is no limit.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "u64", range(min = *TOOL_CALLS.start(), max = *TOOL_CALLS.end()))]
+    pub tool_calls: Option<u64>,
     /// Time that one run may take, longer than zero. Without it there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Span")]
     pub time: Option<Span>,
+    /// What happens at a limit.
+    pub then: AtLimit,
+}
+
+/// What happens when a run comes to a limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AtLimit {
+    /// The run fails.
+    #[default]
+    Fail,
+    /// A person is asked for more, in an interrupt.
+    Ask,
+    /// The model gets one more turn, without tools, to answer with what it has.
+    WrapUp,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { turns: 20, tokens: None, time: None }
+        Self {
+            turns: 20,
+            tokens: None,
+            cost: None,
+            tool_calls: None,
+            time: None,
+            then: AtLimit::Fail,
+        }
     }
 }
 
 impl Limits {
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
-        let fields = node.fields(&["turns", "tokens", "time"])?;
+        let fields = node.fields(&["turns", "tokens", "cost", "tool_calls", "time", "then"])?;
+        let thens = [("fail", AtLimit::Fail), ("ask", AtLimit::Ask), ("wrap_up", AtLimit::WrapUp)];
         let turns = fields.read("turns", |node| node.small_integer(&TURNS));
         Some(Self {
             turns: turns.unwrap_or(Self::default().turns),
             tokens: fields.read("tokens", |node| node.integer(&TOKENS)),
+            cost: fields.read("cost", read_dollars),
+            tool_calls: fields.read("tool_calls", |node| node.integer(&TOOL_CALLS)),
             time: fields.read("time", Span::read_filled),
+            then: fields.read("then", |node| node.choice("word", &thens)).unwrap_or_default(),
         })
     }
+}
+
+/// An amount of dollars, as millionths.
+fn read_dollars(node: &Node<'_>) -> Option<u64> {
+    let hint = "write dollars, from 0.000001 to 1000000, such as `0.10`";
+    let Some(dollars) = node.value.as_f64() else {
+        return node.problem("must be an amount of dollars", hint);
+    };
+    let micros = (dollars * 1e6).round();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked below")]
+    let whole = micros as u64;
+    if COST.contains(&whole) { Some(whole) } else { node.problem("is out of range", hint) }
+}
+
+#[expect(clippy::ref_option, reason = "the form that serde asks for")]
+#[expect(clippy::cast_precision_loss, reason = "a double holds far more than `COST` allows")]
+fn dollars<S: Serializer>(micros: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
+    micros.map(|micros| micros as f64 / 1e6).serialize(serializer)
 }
 
 /// How steps that failed are tried again. The pause before the second attempt is `backoff`; it

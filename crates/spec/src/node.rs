@@ -155,6 +155,19 @@ impl<'a> Node<'a> {
         Some(nodes.take_while(|node| !node.full()).filter_map(|node| read(&node)).collect())
     }
 
+    /// [`Node::list`] of at most `max` elements.
+    pub(crate) fn few<T>(
+        &self,
+        max: usize,
+        read: impl FnMut(&Node<'a>) -> Option<T>,
+    ) -> Option<Vec<T>> {
+        let count = self.value.as_array().map_or(0, Vec::len);
+        if count > max {
+            return self.problem(format!("has {count} elements, more than {max}"), "list fewer");
+        }
+        self.list(read)
+    }
+
     /// The fields of an object, after noting those that are not among `known`.
     pub(crate) fn fields(&'a self, known: &[&str]) -> Option<Fields<'a>> {
         let map = self.object()?;

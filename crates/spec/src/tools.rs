@@ -1,4 +1,12 @@
 //! The tools that a model may use.
+//!
+//! A tool without options is its name. One with options is an object: `{name: http_request, …}`, or
+//! an object with one field that names the source, `{agent: {…}}`. To add a source: a file below with
+//! its type, `read` and schema, a variant here, and a line in [`SOURCES`].
+
+mod agent;
+mod effect;
+mod http_request;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -7,11 +15,13 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::bounds::{MAX_HOST, MAX_HOSTS};
-use crate::node::{Fields, Node};
+use crate::bounds::MAX_TOOL_NAME;
+use crate::node::Node;
 
-/// One tool. In a document it is a name (`read_file`) or an object (`{name: http_request, hosts:
-/// […]}`) where it has options.
+pub use agent::{AgentTool, Manner};
+pub use effect::Effect;
+
+/// One tool, or a source of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Tool {
     /// Makes HTTP requests to listed hosts and to no other.
@@ -27,9 +37,10 @@ pub enum Tool {
     DigestFile,
     /// Writes an artifact.
     WriteArtifact,
+    /// Has another agent do something.
+    Agent(AgentTool),
 }
 
-const HTTP_REQUEST: &str = "http_request";
 /// The tools without options, with their descriptions.
 const PLAIN: [(Tool, &str); 4] = [
     (Tool::ListFiles, "Lists the files that the run was given."),
@@ -40,33 +51,37 @@ const PLAIN: [(Tool, &str); 4] = [
     ),
     (Tool::WriteArtifact, "Writes an artifact."),
 ];
-const HOSTS_HINT: &str =
-    "list the hosts it may reach: `{name: http_request, hosts: [api.example.com]}`";
-const HOST: &str = r"^[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$";
+
+/// The fields that name a source with options of its own.
+const SOURCES: [&str; 1] = ["agent"];
 
 impl Tool {
-    /// The name of the tool, in documents and for the model.
-    pub fn name(&self) -> &'static str {
+    /// The name of the tool, in documents and for the model; of a source of several, its own name.
+    pub fn name(&self) -> &str {
         match self {
-            Self::HttpRequest { .. } => HTTP_REQUEST,
+            Self::HttpRequest { .. } => http_request::NAME,
             Self::ListFiles => "list_files",
             Self::ReadFile => "read_file",
             Self::DigestFile => "digest_file",
             Self::WriteArtifact => "write_artifact",
+            Self::Agent(agent) => &agent.name,
         }
     }
 
     fn read(node: &Node<'_>) -> Option<Self> {
         match node.value {
-            Value::Object(_) => Self::read_object(node),
+            Value::Object(fields) if fields.contains_key("name") => Self::read_named(node),
+            Value::Object(_) => Self::read_source(node),
             _ => match read_name(node)? {
-                HTTP_REQUEST => node.problem("http_request needs `hosts`", HOSTS_HINT),
+                http_request::NAME => {
+                    node.problem("http_request needs `hosts`", http_request::HOSTS_HINT)
+                }
                 name => plain(name),
             },
         }
     }
 
-    fn read_object(node: &Node<'_>) -> Option<Self> {
+    fn read_named(node: &Node<'_>) -> Option<Self> {
         let object = node.object()?;
         let options: &[&str] = match object.get("name").and_then(Value::as_str).and_then(plain) {
             Some(_) => &["name"],
@@ -74,9 +89,19 @@ impl Tool {
         };
         let fields = node.fields(options)?;
         match fields.required("name", "name the tool", read_name)? {
-            HTTP_REQUEST => read_http_request(&fields),
+            http_request::NAME => http_request::read(&fields),
             name => plain(name),
         }
+    }
+
+    fn read_source(node: &Node<'_>) -> Option<Self> {
+        let named = node.object()?.keys().filter(|field| SOURCES.contains(&field.as_str()));
+        if named.count() != 1 {
+            let hint = "give it a `name`, or one source, such as `{agent: {agent: researcher, …}}`";
+            return node.problem("names no tool", hint);
+        }
+        let fields = node.fields(&SOURCES)?;
+        fields.read("agent", AgentTool::read).map(Self::Agent)
     }
 }
 
@@ -85,7 +110,7 @@ pub(crate) fn read(node: &Node<'_>) -> Option<Vec<Tool>> {
     let mut seen = BTreeSet::new();
     node.list(|node| {
         let tool = Tool::read(node)?;
-        if seen.insert(tool.name()) {
+        if seen.insert(tool.name().to_owned()) {
             return Some(tool);
         }
         node.problem(format!("tool `{}` is listed twice", tool.name()), "remove one of the two")
@@ -97,51 +122,18 @@ fn plain(name: &str) -> Option<Tool> {
 }
 
 fn read_name(node: &Node<'_>) -> Option<&'static str> {
-    let names = PLAIN.iter().map(|(tool, _)| tool.name()).chain([HTTP_REQUEST]);
-    let choices: Vec<_> = names.map(|name| (name, name)).collect();
-    node.choice("tool", &choices)
+    const NAMES: [&str; PLAIN.len() + 1] =
+        ["list_files", "read_file", "digest_file", "write_artifact", http_request::NAME];
+    node.choice("tool", &NAMES.map(|name| (name, name)))
 }
 
-fn read_http_request(fields: &Fields<'_>) -> Option<Tool> {
-    let mut hosts = fields.required("hosts", HOSTS_HINT, read_hosts)?;
-    // The list is a set: its order means nothing, so it must not change the digest.
-    hosts.sort_unstable();
-    Some(Tool::HttpRequest { hosts })
-}
-
-fn read_hosts(node: &Node<'_>) -> Option<Vec<String>> {
-    match node.value.as_array().map_or(1, Vec::len) {
-        0 => return node.problem("is empty", HOSTS_HINT),
-        count if count > MAX_HOSTS => {
-            let message = format!("has {count} hosts, more than the {MAX_HOSTS} allowed");
-            return node.problem(message, "list fewer, or split the agent");
-        }
-        _ => {}
+/// The name that a model knows a tool by, as all providers take it: 1 to 64 of `A-Z a-z 0-9 _ -`.
+pub(crate) fn read_tool_name(node: &Node<'_>) -> Option<String> {
+    let text = node.text(MAX_TOOL_NAME)?;
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b)) {
+        return Some(text);
     }
-    let mut seen = BTreeSet::new();
-    node.list(|node| {
-        let host = read_host(node)?;
-        if seen.insert(host.clone()) {
-            return Some(host);
-        }
-        node.problem(format!("host `{host}` is listed twice"), "remove one of the two")
-    })
-}
-
-fn read_host(node: &Node<'_>) -> Option<String> {
-    let host = node.text(MAX_HOST)?.to_ascii_lowercase();
-    if host.split('.').all(is_label) {
-        return Some(host);
-    }
-    let hint = "write the name alone, such as `api.example.com`: no scheme, port, path or wildcard";
-    node.problem("is not a host name", hint)
-}
-
-fn is_label(label: &str) -> bool {
-    (1..=63).contains(&label.len())
-        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        && !label.starts_with('-')
-        && !label.ends_with('-')
+    node.problem("is not a tool's name", "use A-Z, a-z, 0-9, `_` and `-`, at most 64 characters")
 }
 
 impl Serialize for Tool {
@@ -150,6 +142,7 @@ impl Serialize for Tool {
             Self::HttpRequest { hosts } => {
                 json!({"name": self.name(), "hosts": hosts}).serialize(serializer)
             }
+            Self::Agent(agent) => json!({"agent": agent}).serialize(serializer),
             plain => serializer.serialize_str(plain.name()),
         }
     }
@@ -160,13 +153,13 @@ impl JsonSchema for Tool {
         "Tool".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let names: Vec<Value> = PLAIN
             .iter()
             .map(|(tool, description)| json!({"const": tool.name(), "description": description}))
             .collect();
         json_schema!({
-            "description": "A tool: its name, or an object with its name and options.",
+            "description": "A tool: its name, or an object with its name or source and options.",
             "oneOf": [
                 {"type": "string", "oneOf": names},
                 {
@@ -175,28 +168,20 @@ impl JsonSchema for Tool {
                     "required": ["name"],
                     "additionalProperties": false,
                 },
-                http_request_schema(),
+                http_request::schema(),
+                source::<AgentTool>(generator, "agent", "Has another agent do something."),
             ],
         })
     }
 }
 
-fn http_request_schema() -> Value {
+/// The schema of a source: an object with this field alone.
+fn source<T: JsonSchema>(generator: &mut SchemaGenerator, name: &str, description: &str) -> Value {
     json!({
-        "description": "Makes HTTP requests to listed hosts and to no other.",
+        "description": description,
         "type": "object",
-        "properties": {
-            "name": {"description": "Name of the tool.", "const": HTTP_REQUEST},
-            "hosts": {
-                "description": "Names of the hosts that may be reached: no scheme, port, path or wildcard.",
-                "type": "array",
-                "items": {"type": "string", "maxLength": MAX_HOST, "pattern": HOST},
-                "minItems": 1,
-                "maxItems": MAX_HOSTS,
-                "uniqueItems": true,
-            },
-        },
-        "required": ["name", "hosts"],
+        "properties": {name: generator.subschema_for::<T>()},
+        "required": [name],
         "additionalProperties": false,
     })
 }

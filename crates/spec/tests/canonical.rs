@@ -30,18 +30,22 @@ instructions: |
   Do it.
 tools: [digest_file, {name: http_request, hosts: [b.example.com, A.example.com]}, list_files]
 output: {type: object, properties: {n: {type: integer}}, required: [n]}
-limits: {turns: 5, tokens: 100000, time: 90m}
+limits: {turns: 5, tokens: 100000, cost: 0.1, tool_calls: 9, time: 90m, then: ask}
+policy:
+  default: deny
+  rules:
+    - {tools: ['*_file'], when: args.path != '/etc', then: ask, reason: why, assignee: ann, timeout: 60m}
 retry: {attempts: 5, backoff: 500ms, max_backoff: 120s}
 ";
 
 #[test]
 fn defaults_are_written_out() {
-    insta::assert_snapshot!(canonical("name: a\nkind: external"), @r#"{"instructions":"","kind":"external","limits":{"turns":20},"name":"a","pool":"default","retry":{"attempts":3,"backoff":"1s","max_backoff":"1m"},"tools":[]}"#);
+    insta::assert_snapshot!(canonical("name: a\nkind: external"), @r#"{"instructions":"","kind":"external","limits":{"then":"fail","turns":20},"name":"a","pool":"default","retry":{"attempts":3,"backoff":"1s","max_backoff":"1m"},"tools":[]}"#);
 }
 
 #[test]
 fn everything_is_kept() {
-    insta::assert_snapshot!(canonical(FULL), @r#"{"description":"Digests files.","instructions":"Do it.\n","kind":"agent","limits":{"time":"90m","tokens":100000,"turns":5},"model":{"base_url":"http://localhost:8080/v1","max_tokens":100,"name":"demo","provider":"scripted","script":{"answer":"It says {{ question }}.","latency":"1500ms","turns":[{"calls":[{"arguments":{"a":[0.1,null],"z":1},"tool":"list_files"}],"text":"I look at {{ input.topic }}."},{"calls":[{"arguments":{"path":"{{ item }}"},"each":"/files","tool":"digest_file"}]},{"calls":[],"text":"done"}]},"temperature":0.7},"name":"digest","output":{"properties":{"n":{"type":"integer"}},"required":["n"],"type":"object"},"pool":"gpu","retry":{"attempts":5,"backoff":"500ms","max_backoff":"2m"},"tools":["digest_file",{"hosts":["a.example.com","b.example.com"],"name":"http_request"},"list_files"]}"#);
+    insta::assert_snapshot!(canonical(FULL), @r#"{"description":"Digests files.","instructions":"Do it.\n","kind":"agent","limits":{"cost":0.1,"then":"ask","time":"90m","tokens":100000,"tool_calls":9,"turns":5},"model":{"base_url":"http://localhost:8080/v1","max_tokens":100,"name":"demo","provider":"scripted","script":{"answer":"It says {{ question }}.","latency":"1500ms","turns":[{"calls":[{"arguments":{"a":[0.1,null],"z":1},"tool":"list_files"}],"text":"I look at {{ input.topic }}."},{"calls":[{"arguments":{"path":"{{ item }}"},"each":"/files","tool":"digest_file"}]},{"calls":[],"text":"done"}]},"temperature":0.7},"name":"digest","output":{"properties":{"n":{"type":"integer"}},"required":["n"],"type":"object"},"policy":{"default":"deny","mode":"enforce","rules":[{"assignee":"ann","reason":"why","then":"ask","timeout":"1h","tools":["*_file"],"when":"args.path != '/etc'"}]},"pool":"gpu","retry":{"attempts":5,"backoff":"500ms","max_backoff":"2m"},"tools":["digest_file",{"hosts":["a.example.com","b.example.com"],"name":"http_request"},"list_files"]}"#);
 }
 
 #[test]

@@ -124,6 +124,35 @@ impl App {
         self.until(run, |run| run.ended_at.is_some()).await
     }
 
+    /// Waits until a run asks something, and gives the oldest open question.
+    pub async fn question(&self, run: &str) -> v1::Interrupt {
+        self.until(run, |run| run.open_interrupts > 0).await;
+        let (tenant, run) = ("default".into(), run.into());
+        let request =
+            v1::ListInterruptsRequest { tenant, run, ..v1::ListInterruptsRequest::default() };
+        let open = self.client.inbox().list_interrupts(request).await;
+        let open = open.expect("the inbox can be read").into_inner().interrupts;
+        open.into_iter().next().expect("a question is open")
+    }
+
+    /// Answers a question. `value` is JSON, of an edit or a response.
+    pub async fn answer(&self, question: &v1::Interrupt, decision: v1::Decision, value: &str) {
+        let value = (!value.is_empty()).then(|| v1::Payload {
+            content_type: "application/json".into(),
+            encoding: String::new(),
+            data: value.to_owned().into(),
+        });
+        let actor = "ann@example.com".into();
+        let answer = v1::Answer { decision: decision.into(), value, reason: String::new(), actor };
+        let request = v1::ResolveInterruptRequest {
+            tenant: "default".into(),
+            interrupt: question.id.clone(),
+            answer: Some(answer),
+        };
+        let resolved = self.client.inbox().resolve_interrupt(request).await;
+        resolved.expect("the question is open");
+    }
+
     /// The whole journal.
     pub async fn journal(&self, run: &str) -> Vec<v1::Entry> {
         let mut entries: Vec<v1::Entry> = Vec::new();

@@ -5,7 +5,7 @@ use std::{env, fs};
 
 use anyhow::Context as _;
 use clap::Parser;
-use tenure_agents::{DefaultModel, Hook, ModelConfig, Secret};
+use tenure_agents::{DefaultModel, Hook, ModelConfig, Policy, Secret, read_policy};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -55,6 +55,20 @@ pub struct Config {
     /// timeoutMs}`.
     #[arg(long = "hooks", value_name = "FILE", env = "TENURE_HOOKS")]
     pub hooks: Option<PathBuf>,
+    /// Program that tools of agents may start on this machine, by the name or path that a
+    /// specification gives; may be given several times. Without it they start none.
+    #[arg(
+        id = "program",
+        long = "allow-program",
+        value_name = "PROGRAM",
+        env = "TENURE_ALLOW_PROGRAMS",
+        value_delimiter = ','
+    )]
+    pub programs: Vec<String>,
+    /// File with a policy for the tools of all agents on this worker (YAML, as `policy` in a
+    /// specification): what an agent's own policy allows, this one may still refuse.
+    #[arg(long, value_name = "FILE", env = "TENURE_POLICY")]
+    pub policy: Option<PathBuf>,
     /// How the log is written, on standard error. RUST_LOG chooses what is.
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
@@ -84,6 +98,15 @@ impl Config {
         let models = models(self.model_hosts.clone(), |name| env::var(name).ok());
         let models = ModelConfig { default: self.model.clone(), ..models };
         Self { models, ..self }
+    }
+
+    /// The policy of the file.
+    pub(crate) fn policy(&self) -> anyhow::Result<Option<Policy>> {
+        let Some(path) = &self.policy else { return Ok(None) };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("--policy {}", path.display()))?;
+        let policy = read_policy(&text);
+        policy.map(Some).map_err(|why| anyhow::anyhow!("the policy {}: {why}", path.display()))
     }
 
     /// The hooks of the file.

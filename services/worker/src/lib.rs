@@ -25,6 +25,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         files,
         models: config.models.clone(),
         hooks: config.hooks()?,
+        programs: config.programs.clone(),
+        policy: config.policy()?,
     })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;
     let client = Client::connect(&config.url, first.clone())

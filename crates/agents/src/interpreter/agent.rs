@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use tenure_sdk::{Failure, Retry};
-use tenure_spec::{Kind, Limits, Spec};
+use tenure_sdk::{Failure, Retry, Stop};
+use tenure_spec::{Kind, Limits, Spec, Window};
 
 use super::Shared;
 use super::answer::Output;
 use crate::model::Model;
-use crate::tools::{Parts, Toolbox};
+use crate::tools::{Guard, Parts, Toolbox};
 
 /// Everything that a run of one version needs.
 pub(super) struct Agent {
@@ -18,30 +18,36 @@ pub(super) struct Agent {
     pub(super) tools: Toolbox,
     /// The form of the final answer; text if there is none.
     pub(super) output: Option<Output>,
+    /// What of the conversation the model sees; all of it if there is none.
+    pub(super) window: Option<Window>,
     pub(super) limits: Limits,
     pub(super) retry: Retry,
 }
 
 impl Agent {
     /// An agent of this specification.
-    pub(super) fn new(spec: Spec, shared: &Shared) -> Result<Self, Failure> {
+    pub(super) fn open(spec: Spec, shared: &Shared) -> Result<Self, Stop> {
         let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
-            return Err(external(&spec));
+            return Err(Stop::Failed(external(&spec)));
         };
-        let model = shared.models.open(model)?;
-        let output = spec.output.as_ref().map(Output::new).transpose()?;
+        let model = shared.models.open(model).map_err(Stop::Failed)?;
+        let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
         let retry = retry(&spec.retry);
+        let ceiling = shared.policy.clone();
+        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
             model: model.clone(),
             retry,
+            programs: shared.programs.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::new(&spec.tools, &parts)?,
+            tools: Toolbox::open(&spec.tools, &parts, guard)?,
             model,
             output,
+            window: spec.window,
             limits: spec.limits,
             retry,
         })

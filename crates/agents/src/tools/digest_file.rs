@@ -48,6 +48,10 @@ impl Tool for DigestFile {
         }
     }
 
+    fn is_metered(&self) -> bool {
+        true
+    }
+
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {
         let path = text(arguments, "path");
         let step = ctx.step(&step_name(NAME)).kind(EntryKind::Tool).input(arguments);
@@ -65,7 +69,8 @@ impl Tool for DigestFile {
         if reply.cut {
             return Err(Stop::Failed(cut(path)));
         }
-        Ok(Output { value: json!({"path": path, "digest": reply.text}), usage: reply.usage })
+        let output = Output::from(json!({"path": path, "digest": reply.text}));
+        Ok(Output { usage: reply.usage, ..output })
     }
 }
 

@@ -2,6 +2,12 @@
 
 // `cfg(test)` tells clippy that helpers, too, are tests and may unwrap.
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
+mod budget;
+#[cfg(test)]
+mod conversation;
+#[cfg(test)]
 mod double;
 #[cfg(test)]
 mod embeddings;
@@ -17,6 +23,8 @@ mod graph;
 mod http_request;
 #[cfg(test)]
 mod interpreter;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod remote;
 #[cfg(test)]

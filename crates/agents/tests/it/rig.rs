@@ -21,6 +21,7 @@ pub(crate) struct Rig {
     pub(crate) app: App,
     /// The hooks that workers know.
     pub(crate) hooks: Vec<Hook>,
+    pub(crate) policy: Option<tenure_spec::Policy>,
     files: TempDir,
 }
 
@@ -41,7 +42,7 @@ impl Rig {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        Self { app: App::start().await, hooks: Vec::new(), files: folder }
+        Self { app: App::start().await, hooks: Vec::new(), policy: None, files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -70,7 +71,8 @@ impl Rig {
     }
 
     fn settings(&self, models: ModelConfig) -> Settings {
-        Settings { files: self.files.path().into(), models, hooks: self.hooks.clone() }
+        let (hooks, policy) = (self.hooks.clone(), self.policy.clone());
+        Settings { models, hooks, policy, ..Settings::new(self.files.path()) }
     }
 
     /// Publishes, runs without keys and waits for the end.
