@@ -49,7 +49,7 @@ pub use tenure_spec::{Policy, policy as read_policy};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
-pub use model::{DefaultModel, ModelConfig, Secret};
+pub use model::{DefaultModel, ModelConfig, Prices, Secret};
 
 use model::{Listener, Model, Reply, Request};
 

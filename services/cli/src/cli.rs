@@ -80,7 +80,7 @@ pub(crate) enum Output {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Start everything on this machine: control plane, worker and a SQLite file in ./.tenure.
-    Dev(Dev),
+    Dev(Box<Dev>),
     /// Check agent specifications and publish them.
     Apply(Apply),
     /// Start a run of an agent.

@@ -47,7 +47,7 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Runs(command) => return commands::runs::runs(&session()?, command).await,
         Command::Inbox(command) => return commands::inbox::inbox(&session()?, command).await,
         Command::Agents(command) => return commands::agents::agents(&session()?, command).await,
-        Command::Dev(command) => return dev::dev(&cli.global, ui, command).await,
+        Command::Dev(command) => return dev::dev(&cli.global, ui, *command).await,
         Command::Apply(command) => commands::apply::apply(&session()?, command).await?,
         Command::Journal(command) => commands::journal::journal(&session()?, command).await?,
         Command::Artifacts(command) => commands::artifacts::artifacts(&session()?, command).await?,

@@ -23,7 +23,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let files = config.files.clone();
     let interpreter = Interpreter::new(Settings {
         files,
-        models: config.models.clone(),
+        models: config.priced()?,
         hooks: config.hooks()?,
         programs: config.programs.clone(),
         policy: config.policy()?,

@@ -26,6 +26,8 @@ mod interpreter;
 #[cfg(test)]
 mod policy;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod rig;
