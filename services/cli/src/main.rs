@@ -23,8 +23,16 @@ use ui::{Ui, note};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn main() -> ExitCode {
+    // Before there is a second thread: a process of several cannot enter namespaces.
+    match tenure_worker::enter_sandbox() {
+        Some(status) => status,
+        None => start(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     let cli = Cli::parse();
     // An error says that there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
@@ -47,13 +55,14 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Runs(command) => return commands::runs::runs(&session()?, command).await,
         Command::Inbox(command) => return commands::inbox::inbox(&session()?, command).await,
         Command::Agents(command) => return commands::agents::agents(&session()?, command).await,
-        Command::Dev(command) => return dev::dev(&cli.global, ui, *command).await,
+        Command::Dev(command) => return dev::dev(&cli.global, ui, command).await,
         Command::Apply(command) => commands::apply::apply(&session()?, command).await?,
         Command::Journal(command) => commands::journal::journal(&session()?, command).await?,
         Command::Artifacts(command) => commands::artifacts::artifacts(&session()?, command).await?,
         Command::Tenants(command) => commands::tenants::tenants(&session()?, command).await?,
+        Command::Policy(command) => commands::policy::policy(&session()?, command).await?,
         Command::Schema => commands::schema::schema(ui)?,
-        Command::Worker(command) => commands::services::worker(command).await?,
+        Command::Worker(command) => commands::services::worker(*command).await?,
         Command::ControlPlane(config) => commands::services::control_plane(*config).await?,
     }
     Ok(ExitCode::SUCCESS)

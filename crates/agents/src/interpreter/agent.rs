@@ -34,13 +34,15 @@ impl Agent {
         let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
         let retry = retry(&spec.retry);
         let ceiling = shared.policy.clone();
-        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
+        let tenants = shared.tenants.clone();
+        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling, tenants };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
             model: model.clone(),
             retry,
-            programs: shared.programs.clone(),
+            programs: shared.permits.programs.clone(),
+            permits: shared.permits.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
