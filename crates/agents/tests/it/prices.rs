@@ -8,7 +8,7 @@ use tenure_sdk::v1;
 
 use crate::double::Double;
 use crate::remote::{completion, config};
-use crate::rig::{Nobody, Rig};
+use crate::rig::{Nobody, Rig, failure};
 
 const SCRIPTED: &str = "
 name: spender
@@ -58,4 +58,20 @@ async fn a_price_is_known_or_the_run_says_that_it_is_not() {
     let usage = used(Prices::read(own).unwrap()).await;
     // 7 of 11 tokens at 3, 4 from the cache at 1, 7 at 10.
     assert_eq!((usage.cost_micros, usage.unpriced), (21 + 4 + 70, false));
+}
+
+#[tokio::test]
+async fn a_limit_of_money_without_prices_ends_the_run() {
+    let function = json!({"name": "list_files", "arguments": "{}"});
+    let calls = json!([{"id": "c1", "type": "function", "function": function}]);
+    let said = json!({"role": "assistant", "content": null, "tool_calls": calls});
+    let server = Double::start(vec![completion(&said, "tool_calls")]).await;
+    let document = format!(
+        "{{name: asker, pool: default, limits: {{cost: 1}}, tools: [list_files],
+          model: {{provider: openai, name: acme, base_url: '{}'}}}}",
+        server.url
+    );
+    let run = Rig::with(&[]).await.ended(&document, Arc::new(Nobody)).await;
+    assert_eq!(failure(&run).code, "price_unknown");
+    assert_eq!(server.asked().len(), 1, "nothing more is spent");
 }
