@@ -53,7 +53,7 @@ pub use tenure_spec::{Policy, policy as read_policy};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
-pub use model::{DefaultModel, ModelConfig, Secret};
+pub use model::{DefaultModel, ModelConfig, Prices, Secret};
 pub use secrets::ToolSecrets;
 
 use model::{Listener, Model, Reply, Request};

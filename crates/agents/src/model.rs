@@ -3,6 +3,7 @@
 
 pub mod keys;
 mod listener;
+mod prices;
 pub mod remote;
 pub mod router;
 pub mod scripted;
@@ -23,6 +24,7 @@ use tenure_spec::Provider;
 
 pub use keys::{DefaultModel, ModelConfig, Secret};
 pub use listener::{Listener, Nobody};
+pub use prices::Prices;
 pub use remote::Remote;
 pub use router::{Asked, Router, Wanted};
 pub use scripted::Scripted;
@@ -167,6 +169,8 @@ struct UsageForm {
     cached_tokens: u64,
     reasoning_tokens: u64,
     cost_micros: u64,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    unpriced: bool,
 }
 
 /// Every model that specifications may name; one per worker.

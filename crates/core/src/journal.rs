@@ -168,13 +168,18 @@ pub struct Usage {
     pub cached_tokens: u64,
     /// Tokens of the reply that were reasoning.
     pub reasoning_tokens: u64,
-    /// The price, where it is known.
+    /// The price, as far as it is known.
     pub cost_micros: u64,
+    /// Whether there is more to pay, and nobody knows how much: of one call that its price is not
+    /// known, of a sum that this is so for a part of it.
+    pub unpriced: bool,
 }
 
 impl Usage {
-    /// Adds `other` to this sum, saturating. The model stays.
+    /// Adds `other` to this sum, saturating. The model stays. A part without a price leaves the sum
+    /// without one for that part, and saying so.
     pub fn add(&mut self, other: &Self) {
+        self.unpriced |= other.unpriced;
         for (sum, part) in [
             (&mut self.input_tokens, other.input_tokens),
             (&mut self.output_tokens, other.output_tokens),
@@ -283,6 +288,17 @@ mod tests {
         let mut sum = Usage { input_tokens: i64::MAX as u64, ..Usage::default() };
         sum.add(&Usage { input_tokens: 5, output_tokens: 7, ..Usage::default() });
         assert_eq!((sum.input_tokens, sum.output_tokens), (i64::MAX as u64, 7));
+    }
+
+    #[test]
+    fn a_sum_with_a_part_without_a_price_says_so() {
+        let known = Usage { cost_micros: 7, ..Usage::default() };
+        let mut sum = Usage::default();
+        sum.add(&known);
+        assert_eq!((sum.cost_micros, sum.unpriced), (7, false));
+        sum.add(&Usage { unpriced: true, ..Usage::default() });
+        sum.add(&known);
+        assert_eq!((sum.cost_micros, sum.unpriced), (14, true));
     }
 
     #[test]

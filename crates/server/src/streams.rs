@@ -20,8 +20,8 @@ use crate::carrier::{Carrier, Place, StreamEar};
 const OUTBOX: usize = 1_000;
 /// Events that are sent together.
 const BATCH: usize = 100;
-/// Changes of what is followed that may wait for the carrier; what is lost is only latency of nothing:
-/// a follower whose change is dropped misses what happens elsewhere.
+/// Changes of what is followed that may wait for the carrier; who follows while they are dropped hears
+/// only what is said in this process.
 const CHANGES: usize = 10_000;
 
 /// Who follows what.

@@ -80,6 +80,12 @@ pub(crate) const TOKENS: RangeInclusive<u64> = 1..=1_000_000_000_000;
 /// Money of one run, in millionths of a dollar: above any bill.
 pub(crate) const COST: RangeInclusive<u64> = 1..=1_000_000_000_000;
 
+/// Price of a million tokens of a scripted model, in dollars: above any list.
+pub(crate) const PRICE: RangeInclusive<f64> = 0.0..=100_000.0;
+
+/// Tokens that a scripted reply says it has consumed: above what any model takes.
+pub(crate) const USED: RangeInclusive<u64> = 0..=100_000_000;
+
 /// Calls of tools in one run: as with replies, more is a loop.
 pub(crate) const TOOL_CALLS: RangeInclusive<u64> = 1..=100_000;
 

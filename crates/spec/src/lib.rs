@@ -60,7 +60,7 @@ pub use model::{Model, Provider};
 pub use policy::Policy;
 pub use problems::{Problem, Problems};
 pub use schema::schema;
-pub use script::{Script, ScriptedCall, Turn};
+pub use script::{Script, ScriptedCall, ScriptedPrice, ScriptedUsage, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use team::Team;

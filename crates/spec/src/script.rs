@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use crate::bounds::MAX_NAME;
+use crate::bounds::{MAX_NAME, PRICE, USED};
 use crate::node::Node;
 use crate::span::Span;
 
@@ -24,6 +24,35 @@ pub struct Script {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String")]
     pub answer: Option<String>,
+    /// What its tokens cost, so that limits of money can be tried without paying. Without it they
+    /// cost nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ScriptedPrice")]
+    pub price: Option<ScriptedPrice>,
+}
+
+/// What the tokens of a scripted model cost, in dollars for a million.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedPrice {
+    /// Of the prompt.
+    #[schemars(range(min = *PRICE.start(), max = *PRICE.end()))]
+    pub input: f64,
+    /// Of the reply.
+    #[schemars(range(min = *PRICE.start(), max = *PRICE.end()))]
+    pub output: f64,
+}
+
+/// What a scripted reply says that it has consumed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedUsage {
+    /// Tokens of the prompt.
+    #[schemars(range(min = *USED.start(), max = *USED.end()))]
+    pub input: u64,
+    /// Tokens of the reply.
+    #[schemars(range(min = *USED.start(), max = *USED.end()))]
+    pub output: u64,
 }
 
 /// One reply of a scripted model: a text, calls of tools, or both.
@@ -41,6 +70,10 @@ pub struct Turn {
     /// The tools that the model calls.
     #[serde(default)]
     pub calls: Vec<ScriptedCall>,
+    /// What it has consumed. Without it, words are counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "ScriptedUsage")]
+    pub usage: Option<ScriptedUsage>,
 }
 
 /// One call of a tool, or one for each element of the previous result.
@@ -69,11 +102,31 @@ fn no_arguments() -> Value {
 
 impl Script {
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
-        let fields = node.fields(&["latency", "turns", "answer"])?;
+        let fields = node.fields(&["latency", "turns", "answer", "price"])?;
         let latency = fields.read("latency", Span::read).unwrap_or_default();
         let turns = fields.required("turns", "write at least one turn", read_turns);
         let answer = fields.read("answer", |node| node.text(usize::MAX));
-        Some(Self { latency, turns: turns?, answer })
+        let price = fields.read("price", ScriptedPrice::read);
+        Some(Self { latency, turns: turns?, answer, price })
+    }
+}
+
+impl ScriptedPrice {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        let fields = node.fields(&["input", "output"])?;
+        let hint = "say what a million tokens cost, in dollars";
+        let input = fields.required("input", hint, |node| node.float(&PRICE));
+        let output = fields.required("output", hint, |node| node.float(&PRICE));
+        Some(Self { input: input?, output: output? })
+    }
+}
+
+impl ScriptedUsage {
+    fn read(node: &Node<'_>) -> Option<Self> {
+        let fields = node.fields(&["input", "output"])?;
+        let input = fields.required("input", "say how many tokens", |node| node.integer(&USED));
+        let output = fields.required("output", "say how many tokens", |node| node.integer(&USED));
+        Some(Self { input: input?, output: output? })
     }
 }
 
@@ -86,14 +139,15 @@ fn read_turns(node: &Node<'_>) -> Option<Vec<Turn>> {
 
 impl Turn {
     fn read(node: &Node<'_>) -> Option<Self> {
-        let fields = node.fields(&["text", "calls"])?;
+        let fields = node.fields(&["text", "calls", "usage"])?;
         let no_calls = node.value.get("calls").is_none_or(|calls| calls == &json!([]));
         if !fields.has("text") && no_calls {
             return node.problem("neither says nor calls anything", "give `text`, `calls` or both");
         }
         let text = fields.read("text", |node| node.text(usize::MAX));
         let calls = fields.read("calls", |node| node.list(ScriptedCall::read));
-        Some(Self { text, calls: calls.unwrap_or_default() })
+        let usage = fields.read("usage", ScriptedUsage::read);
+        Some(Self { text, calls: calls.unwrap_or_default(), usage })
     }
 }
 

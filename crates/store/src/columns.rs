@@ -158,9 +158,16 @@ impl<'a> UsageColumns<'a> {
             output_tokens: Some(int(usage.output_tokens)),
             cached_tokens: Some(int(usage.cached_tokens)),
             reasoning_tokens: Some(int(usage.reasoning_tokens)),
-            cost_micros: Some(int(usage.cost_micros)),
+            cost_micros: Some(cost(usage)),
         }
     }
+}
+
+/// The cost and whether it is all of it, in one column: where it is not, minus one more than what is
+/// known. A column more would be one more to send with every commit.
+fn cost(usage: &Usage) -> i64 {
+    let known = int(usage.cost_micros);
+    if usage.unpriced { -1 - known.min(i64::MAX - 1) } else { known }
 }
 
 /// The JSON of an alias' targets: `[{"version": 3, "weight": 9}]`.

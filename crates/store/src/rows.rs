@@ -51,13 +51,16 @@ impl<'r, R: Columns> Reader<'r, R> {
     }
 
     fn usage(&self, model: String) -> Result<Usage> {
+        // What a negative one says is in `columns::cost`.
+        let cost = self.int("cost_micros")?;
         Ok(Usage {
             model,
             input_tokens: self.count("input_tokens")?,
             output_tokens: self.count("output_tokens")?,
             cached_tokens: self.count("cached_tokens")?,
             reasoning_tokens: self.count("reasoning_tokens")?,
-            cost_micros: self.count("cost_micros")?,
+            cost_micros: if cost < 0 { (-1 - cost).unsigned_abs() } else { cost.unsigned_abs() },
+            unpriced: cost < 0,
         })
     }
 

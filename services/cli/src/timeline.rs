@@ -200,6 +200,7 @@ pub(crate) fn usage(usage: &v1::Usage) -> tenure_core::Usage {
         cached_tokens: usage.cached_tokens,
         reasoning_tokens: usage.reasoning_tokens,
         cost_micros: usage.cost_micros,
+        unpriced: usage.unpriced,
     }
 }
 
@@ -210,9 +211,12 @@ pub(crate) fn tokens(usage: &tenure_core::Usage) -> Option<String> {
     }
     let (input, output) = (usage.input_tokens, usage.output_tokens);
     let tokens = format!("{} tokens in, {} out", text::thousands(input), text::thousands(output));
-    Some(match usage.cost_micros {
-        0 => tokens,
-        micros => format!("{tokens} for {}", text::dollars(micros)),
+    let dollars = text::dollars(usage.cost_micros);
+    Some(match (usage.cost_micros, usage.unpriced) {
+        (0, false) => tokens,
+        (0, true) => format!("{tokens}, price not known"),
+        (_, false) => format!("{tokens} for {dollars}"),
+        (_, true) => format!("{tokens} for more than {dollars}"),
     })
 }
 

@@ -6,7 +6,9 @@ use std::{env, fs};
 use anyhow::Context as _;
 use clap::Parser;
 use tenure_agents::tools::command::Variables;
-use tenure_agents::{DefaultModel, Hook, ModelConfig, Policy, Secret, ToolSecrets, read_policy};
+use tenure_agents::{
+    DefaultModel, Hook, ModelConfig, Policy, Prices, Secret, ToolSecrets, read_policy,
+};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -56,6 +58,10 @@ pub struct Config {
     /// Model that graphs ask where they name none, as PROVIDER/NAME.
     #[arg(long = "model", value_name = "PROVIDER/NAME", env = "TENURE_MODEL", value_parser = default_model)]
     pub model: Option<DefaultModel>,
+    /// File with what calls of models cost, instead of the table that the worker comes with; see
+    /// docs/models.md.
+    #[arg(long = "prices", value_name = "FILE", env = "TENURE_PRICES")]
+    pub prices: Option<PathBuf>,
     /// File with the hooks that graphs may call: a JSON list of `{name, endpointUrl, method,
     /// timeoutMs}`.
     #[arg(long = "hooks", value_name = "FILE", env = "TENURE_HOOKS")]
@@ -155,6 +161,16 @@ impl Config {
         policy.map(Some).map_err(|why| anyhow::anyhow!("the policy {}: {why}", path.display()))
     }
 
+    /// How models are reached, with the prices of the file.
+    pub(crate) fn priced(&self) -> anyhow::Result<ModelConfig> {
+        let Some(path) = &self.prices else { return Ok(self.models.clone()) };
+        let text =
+            fs::read_to_string(path).with_context(|| format!("--prices {}", path.display()))?;
+        let prices = Prices::read(&text)
+            .map_err(|why| anyhow::anyhow!("the prices of {}: {why}", path.display()))?;
+        Ok(ModelConfig { prices, ..self.models.clone() })
+    }
+
     /// The hooks of the file.
     pub(crate) fn hooks(&self) -> anyhow::Result<Vec<Hook>> {
         let Some(path) = &self.hooks else { return Ok(Vec::new()) };
@@ -192,7 +208,7 @@ fn models(key_hosts: Vec<String>, variable: impl Fn(&str) -> Option<String>) -> 
         gemini_key: key("GEMINI_API_KEY"),
         ollama_host: given("OLLAMA_HOST"),
         key_hosts,
-        default: None,
+        ..ModelConfig::default()
     }
 }
 

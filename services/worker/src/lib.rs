@@ -25,7 +25,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let interpreter = Interpreter::new(Settings {
         files,
         files_write: config.files_write,
-        models: config.models.clone(),
+        models: config.priced()?,
         hooks: config.hooks()?,
         programs: config.programs.clone(),
         secrets: config.secrets()?,

@@ -148,6 +148,9 @@ impl Budget {
         questions: u64,
         calls: u64,
     ) -> Result<Option<Reached>, Stop> {
+        if questions > 0 && self.limits.cost.is_some() && self.used.unpriced {
+            return Err(Stop::Failed(unpriced()));
+        }
         let counted = self.counted(questions, calls);
         let over = |&(_, used, next, allowed): &(Limit, u64, u64, Option<u64>)| {
             allowed.is_some_and(|allowed| used >= allowed || used.saturating_add(next) > allowed)
@@ -233,4 +236,11 @@ impl Reached {
         );
         Failure::permanent(format!("limit_{name}"), message)
     }
+}
+
+/// Nobody can keep a limit of money without prices.
+fn unpriced() -> Failure {
+    let message = "`limits.cost` cannot be kept: the price of a model that was asked is not known; \
+                   start the worker with a table that has it (`--prices`), or take out the limit";
+    Failure::permanent("price_unknown", message)
 }

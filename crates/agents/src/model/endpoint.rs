@@ -18,6 +18,8 @@ pub(super) struct Endpoint {
     pub(super) base_url: String,
     /// The key, if one may be sent there.
     pub(super) key: Option<Secret>,
+    /// The host, where it is not the provider's own.
+    pub(super) elsewhere: Option<String>,
 }
 
 /// The address and key for a model.
@@ -31,7 +33,9 @@ pub(super) fn of(model: &Model, config: &ModelConfig) -> Result<Endpoint, Failur
     if key.is_none() && model.base_url.is_none() && variable(model.provider).is_some() {
         return Err(missing(model.provider));
     }
-    Ok(Endpoint { base_url, key })
+    let own = Url::parse(&default).is_ok_and(|default| default.host_str() == url.host_str());
+    let elsewhere = url.host_str().filter(|_| !own).map(Into::into);
+    Ok(Endpoint { base_url, key, elsewhere })
 }
 
 fn default_url(provider: Provider, config: &ModelConfig) -> String {

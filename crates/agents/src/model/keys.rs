@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use tenure_spec::Provider;
 
+use super::prices::Prices;
+
 /// A value that is shown to nobody: in no message, log, error or journal (NO-SECRET).
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -49,6 +51,8 @@ pub struct ModelConfig {
     pub key_hosts: Vec<String>,
     /// The model that answers where neither a node nor its graph names one.
     pub default: Option<DefaultModel>,
+    /// What calls cost.
+    pub prices: Prices,
 }
 
 /// A model and whose it is.

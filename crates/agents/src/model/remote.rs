@@ -19,6 +19,7 @@ use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
 use super::keys::{ModelConfig, Secret};
+use super::prices::Payee;
 use super::translate::Answered;
 use super::{Listener, Model, REPLY, Reply, Request, endpoint, failure, translate};
 
@@ -67,6 +68,12 @@ impl Remotes {
             },
             key: endpoint.key,
             options: options(model),
+            config: self.config.clone(),
+            payee: Payee {
+                provider: model.provider,
+                model: model.name.clone(),
+                host: endpoint.elsewhere,
+            },
         })
     }
 }
@@ -80,6 +87,8 @@ pub struct Remote {
     target: ServiceTarget,
     key: Option<Secret>,
     options: ChatOptions,
+    config: Arc<ModelConfig>,
+    payee: Payee,
 }
 
 #[async_trait]
@@ -98,7 +107,9 @@ impl Model for Remote {
         // knowing of a call is in its result.
         let answered = answered.with_subscriber(Dispatch::none()).await?;
         let reply = translate::reply(&self.name, answered);
-        let reply = reply.map_err(|why| failure::no_reply(&self.name, why, self.key.as_ref()))?;
+        let mut reply =
+            reply.map_err(|why| failure::no_reply(&self.name, why, self.key.as_ref()))?;
+        self.config.prices.charge(&self.payee, &mut reply.usage);
         self.bounded(size(&reply)).map(|()| reply)
     }
 }
@@ -204,7 +215,8 @@ impl Remote {
         let made = self.client.embed(self.target.clone(), text, None);
         let made = made.with_subscriber(Dispatch::none()).await;
         let made = made.map_err(|error| self.failed(&error))?;
-        let usage = translate::usage(&self.name, &made.usage);
+        let mut usage = translate::usage(&self.name, &made.usage);
+        self.config.prices.charge(&self.payee, &mut usage);
         let Some(first) = made.embeddings.into_iter().next() else {
             let message = format!("model `{}` answered no vector", self.name);
             return Err(Failure::retryable("model_reply_invalid", message));

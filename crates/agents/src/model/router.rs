@@ -139,7 +139,7 @@ pub(super) struct Nobody;
 
 #[async_trait]
 impl Model for Nobody {
-    async fn reply(&self, _request: &Request) -> Result<Reply, Failure> {
+    async fn reply(&self, _: &Request, _: &dyn Listener) -> Result<Reply, Failure> {
         Err(missing())
     }
 }

@@ -3,8 +3,9 @@
 use async_trait::async_trait;
 use serde_json::Value;
 use tenure_sdk::{Failure, Usage};
-use tenure_spec::{Script, ScriptedCall, Turn};
+use tenure_spec::{Script, ScriptedCall, ScriptedPrice, ScriptedUsage, Turn};
 
+use super::prices::Price;
 use super::template::{Scene, Templates};
 use super::{Listener, Message, Model, Reply, Request, ToolCall};
 
@@ -32,13 +33,13 @@ impl Scripted {
         let scene = scene(&request.messages);
         if let Some(answer) = self.script.answer.as_ref().filter(|_| request.tools.is_empty()) {
             let text = self.templates.text(answer, &scene)?;
-            return Ok(self.metered(request, text, Vec::new()));
+            return Ok(self.metered(request, text, Vec::new(), None));
         }
         let number = request.messages.iter().filter(|message| is_assistant(message)).count();
         let turn = self.script.turns.get(number).ok_or_else(|| self.exhausted(number))?;
         let text = turn.text.as_deref().map(|text| self.templates.text(text, &scene));
         let calls = self.calls(turn, number, &scene)?;
-        Ok(self.metered(request, text.transpose()?.unwrap_or_default(), calls))
+        Ok(self.metered(request, text.transpose()?.unwrap_or_default(), calls, turn.usage))
     }
 
     fn exhausted(&self, number: usize) -> Failure {
@@ -84,16 +85,28 @@ impl Scripted {
         arguments.collect()
     }
 
-    /// Words stand in for tokens, so that a sample shows figures.
-    fn metered(&self, request: &Request, text: String, calls: Vec<ToolCall>) -> Reply {
+    /// Words stand in for tokens, unless the script says how many there were.
+    fn metered(
+        &self,
+        request: &Request,
+        text: String,
+        calls: Vec<ToolCall>,
+        told: Option<ScriptedUsage>,
+    ) -> Reply {
         let said: usize = request.messages.iter().map(words).sum();
         let called: usize = calls.iter().map(call_words).sum();
-        let usage = Usage {
+        let mut usage = Usage {
             model: self.name.clone(),
             input_tokens: (said + count(&request.system)) as u64,
             output_tokens: (count(&text) + called) as u64,
             ..Usage::default()
         };
+        if let Some(told) = told {
+            (usage.input_tokens, usage.output_tokens) = (told.input, told.output);
+        }
+        if let Some(ScriptedPrice { input, output }) = self.script.price {
+            usage.cost_micros = Price { input, output, cached: input }.of(&usage);
+        }
         Reply { text, calls, cut: false, usage }
     }
 }
@@ -106,6 +119,17 @@ impl Model for Scripted {
         pieces(&reply.text).for_each(|piece| told.text(piece));
         Ok(reply)
     }
+}
+
+/// The text in pieces of a few words each.
+fn pieces(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = text;
+    std::iter::from_fn(move || {
+        let end = rest.split_inclusive(char::is_whitespace).take(PIECE).map(str::len).sum();
+        let (piece, left) = rest.split_at(end);
+        rest = left;
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Numbers of a vector: few enough to read.
@@ -134,17 +158,6 @@ pub(super) fn embed(model: &str, text: &str) -> (Vec<f64>, Usage) {
     }
     let usage = Usage { model: model.into(), input_tokens: count(text) as u64, ..Usage::default() };
     (vector, usage)
-}
-
-/// The text in pieces of a few words each.
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = text;
-    std::iter::from_fn(move || {
-        let end = rest.split_inclusive(char::is_whitespace).take(PIECE).map(str::len).sum();
-        let (piece, left) = rest.split_at(end);
-        rest = left;
-        (!piece.is_empty()).then_some(piece)
-    })
 }
 
 fn is_assistant(message: &Message) -> bool {
@@ -309,6 +322,19 @@ tools: [list_files, read_file]
         let said: Vec<_> = pieces(text).collect();
         assert_eq!((said.len(), said.concat().as_str()), (2, text));
         assert_eq!(pieces("").count(), 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_of_a_script_may_cost_something() {
+        let priced = SCRIPT.replace("latency: 300ms", "price: {input: 2.5, output: 10}").replace(
+            "- calls: [{tool: list_files}]",
+            "- calls: [{tool: list_files}]\n        usage: {input: 1000, output: 100}",
+        );
+        let spec = tenure_spec::parse(&priced).unwrap().model.unwrap();
+        let model = Scripted::new(spec.name, spec.script.unwrap());
+        let reply = model.reply(&request(vec![Message::user("me")]), &Nobody).await.unwrap();
+        assert_eq!((reply.usage.input_tokens, reply.usage.output_tokens), (1000, 100));
+        assert_eq!((reply.usage.cost_micros, reply.usage.unpriced), (3_500, false));
     }
 
     #[test]

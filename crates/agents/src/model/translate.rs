@@ -139,7 +139,6 @@ pub(super) fn usage(model: &str, usage: &genai::chat::Usage) -> Usage {
         output_tokens: count(usage.completion_tokens),
         cached_tokens: count(prompt.and_then(|details| details.cached_tokens)),
         reasoning_tokens: count(completion.and_then(|details| details.reasoning_tokens)),
-        // Price lists change; the control plane may price tokens, a worker does not.
-        cost_micros: 0,
+        ..Usage::default()
     }
 }

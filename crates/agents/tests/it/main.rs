@@ -37,6 +37,8 @@ mod nodes;
 mod openapi;
 mod policy;
 #[cfg(test)]
+mod prices;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod rig;

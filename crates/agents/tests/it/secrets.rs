@@ -45,7 +45,7 @@ fn config() -> ModelConfig {
         gemini_key: key,
         ollama_host: None,
         key_hosts: vec!["127.0.0.1".into()],
-        default: None,
+        ..ModelConfig::default()
     }
 }
 

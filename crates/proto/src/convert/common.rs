@@ -90,6 +90,7 @@ pub fn usage(usage: Usage) -> v1::Usage {
         cached_tokens: usage.cached_tokens,
         reasoning_tokens: usage.reasoning_tokens,
         cost_micros: usage.cost_micros,
+        unpriced: usage.unpriced,
     }
 }
 
@@ -101,6 +102,7 @@ fn usage_in(usage: v1::Usage) -> Usage {
         cached_tokens: usage.cached_tokens,
         reasoning_tokens: usage.reasoning_tokens,
         cost_micros: usage.cost_micros,
+        unpriced: usage.unpriced,
     }
 }
 

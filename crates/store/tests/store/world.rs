@@ -95,6 +95,7 @@ pub(crate) fn usage(model: &str, tokens: u64) -> Usage {
         cached_tokens: tokens + 2,
         reasoning_tokens: tokens + 3,
         cost_micros: tokens + 4,
+        unpriced: tokens % 2 == 1,
     }
 }
 

@@ -178,3 +178,22 @@ fn what_was_copied_is_told_from_what_was_done() {
     4 entries in 9.0 s · 3 step · 1 steering · taken over once
     ");
 }
+
+#[test]
+fn a_price_that_is_not_known_is_not_left_out() {
+    let shown = |cost_micros, unpriced| {
+        let (input_tokens, output_tokens) = (1_000, 5);
+        let usage = v1::Usage {
+            input_tokens,
+            output_tokens,
+            cost_micros,
+            unpriced,
+            ..v1::Usage::default()
+        };
+        tokens(&super::usage(&usage)).unwrap()
+    };
+    assert_eq!(shown(0, false), "1,000 tokens in, 5 out");
+    assert_eq!(shown(0, true), "1,000 tokens in, 5 out, price not known");
+    assert_eq!(shown(1_200, false), "1,000 tokens in, 5 out for $0.0012");
+    assert_eq!(shown(1_200, true), "1,000 tokens in, 5 out for more than $0.0012");
+}
