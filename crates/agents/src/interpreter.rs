@@ -6,23 +6,27 @@
 mod agent;
 mod answer;
 mod budget;
+mod conversation;
 mod graph;
 mod input;
+mod transfer;
+mod turns;
+mod window;
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tenure_sdk::{Context, EntryKind, Payload, Stop, join};
+use tenure_sdk::{Context, Payload, Stop};
 use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::model::{Message, ModelConfig, Models, Reply, Request, Router, ToolCall};
+use crate::model::{ModelConfig, Models, Router};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
-use answer::Verdict;
-use budget::{Budget, Turn};
+use budget::Budget;
+use turns::Ended;
 
 /// What an interpreter needs from the process that runs it.
 #[derive(Clone, Debug)]
@@ -117,85 +121,20 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node.
+    /// of a graph, the output of its last node. A run that is given a conversation
+    /// ([`tenure_spec::conversation`]) gives an assistant's message.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
-        let spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
+        let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
+        let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
         let agent = Agent::open(spec, &self.parts)?;
-        let input = input::text(&input).map_err(Stop::Failed)?;
-        let answer = converse(&agent, &ctx, input).await?;
-        Ok(Payload::json(serde_json::to_vec(&answer)?))
-    }
-}
-
-/// What a model is told when it gets its last turn.
-const WRAP_UP: &str = "A limit of this run is reached and no tool can be called any more. Answer now, with what you have.";
-
-/// The whole conversation; gives the final answer.
-async fn converse(agent: &Agent, ctx: &Context, input: String) -> Result<serde_json::Value, Stop> {
-    let mut budget = Budget::start(&agent.limits, ctx).await?;
-    let mut messages = vec![Message::user(input)];
-    loop {
-        let turn = budget.next_turn(ctx).await?;
-        if turn.last {
-            messages.push(Message::user(WRAP_UP));
-        }
-        let reply = ask(agent, &turn, &messages).await?;
-        budget.spend(&reply.usage);
-        messages.push(said(&reply));
-        if !reply.calls.is_empty() && !turn.last {
-            messages.extend(call(agent, &turn, &reply, &mut budget).await?);
-            continue;
-        }
-        match answer::judge(agent.output.as_ref(), &turn.scope, &reply.text).await? {
-            Verdict::Final(answer) => return Ok(answer),
-            Verdict::Wrong(problem) => messages.push(Message::user(problem)),
+        start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
+        let mut budget = Budget::start(&agent.limits, &ctx).await?;
+        match turns::take(&agent, &ctx, start, &mut budget).await? {
+            Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
+            Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }
     }
-}
-
-/// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
-/// comes to this turn with another one must not be given this reply.
-async fn ask(agent: &Agent, turn: &Turn, messages: &[Message]) -> Result<Reply, Stop> {
-    let request = Request {
-        system: agent.system.clone(),
-        messages: messages.to_vec(),
-        tools: if turn.last { Vec::new() } else { agent.tools.definitions() },
-    };
-    let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
-    let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
-    if reply.cut {
-        let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
-        return Err(Stop::failed("model_reply_cut", message));
-    }
-    Ok(reply)
-}
-
-fn said(reply: &Reply) -> Message {
-    Message::Assistant { text: reply.text.clone(), calls: reply.calls.clone() }
-}
-
-/// Makes all calls of a reply at the same time, and gives their results in the reply's order.
-async fn call(
-    agent: &Agent,
-    turn: &Turn,
-    reply: &Reply,
-    budget: &mut Budget,
-) -> Result<Vec<Message>, Stop> {
-    let metered = agent.tools.metered(&reply.calls);
-    if !budget.admit_calls(&turn.scope, reply.calls.len(), metered).await? {
-        return Ok(reply.calls.iter().map(ToolCall::not_made).collect());
-    }
-    // Opened in order, before any of them runs: a call's place must not depend on timing.
-    let scopes = (0..reply.calls.len()).map(|place| turn.scope.scope(&format!("call/{place}")));
-    let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
-    let calls = scopes.iter().zip(&reply.calls);
-    let results = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;
-    let tell = |(message, usage)| {
-        budget.spend(&usage);
-        message
-    };
-    Ok(results.into_iter().map(tell).collect())
 }

@@ -21,7 +21,7 @@ use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
-use tenure_spec::Effect;
+use tenure_spec::{AgentTool, Effect};
 
 use crate::model::{Definition, Message, Model, ToolCall};
 
@@ -58,11 +58,13 @@ pub struct Output {
     pub value: Value,
     /// What models consumed on the way.
     pub usage: Usage,
+    /// Who goes on with the conversation, if it is handed over.
+    pub transfer: Option<AgentTool>,
 }
 
 impl From<Value> for Output {
     fn from(value: Value) -> Self {
-        Self { value, usage: Usage::default() }
+        Self { value, usage: Usage::default(), transfer: None }
     }
 }
 
@@ -120,15 +122,18 @@ impl Toolbox {
 
     /// How many of these calls ask models, and so cost money.
     pub fn metered(&self, calls: &[ToolCall]) -> usize {
-        let metered = |call: &&ToolCall| {
-            let tool = self.tools.iter().find(|tool| tool.definition.name == call.name);
-            tool.is_some_and(|checked| checked.tool.is_metered())
-        };
+        let metered =
+            |call: &&ToolCall| self.named(&call.name).is_some_and(|named| named.tool.is_metered());
         calls.iter().filter(metered).count()
     }
 
-    /// Makes one call in a scope of its own, and gives the message that tells the model.
-    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Usage), Stop> {
+    fn named(&self, name: &str) -> Option<&Checked> {
+        self.tools.iter().find(|tool| tool.definition.name == name)
+    }
+
+    /// Makes one call in a scope of its own, and gives the message that tells the model beside the
+    /// rest of what it gave.
+    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Output), Stop> {
         let output = match self.attempt(ctx, call).await {
             Ok(output) => output,
             Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
@@ -136,11 +141,11 @@ impl Toolbox {
         };
         let text = output.value.to_string();
         let message = Message::Tool { call: call.id.clone(), name: call.name.clone(), text };
-        Ok((message, output.usage))
+        Ok((message, output))
     }
 
     async fn attempt(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
-        let Some(checked) = self.tools.iter().find(|tool| tool.definition.name == call.name) else {
+        let Some(checked) = self.named(&call.name) else {
             // The name is the model's invention and may not be fit for a key.
             return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;
         };

@@ -89,3 +89,7 @@ pub const RETRY_BACKOFF: Duration = Duration::from_hours(24);
 pub const REQUEST_ID: usize = 256;
 /// Signals that one run may be sent: its inbox is read from the start after each takeover.
 pub const INBOX: u64 = 10_000;
+/// Bytes of an ephemeral event of a run: a piece of a text, not a document.
+pub const STREAM_EVENT: usize = 64 << 10;
+/// Events of a run that wait for one that follows it, in each process; who is slower misses the oldest.
+pub const STREAM_BUFFER: usize = 256;

@@ -18,3 +18,4 @@ pub use inbox::{answer_in, interrupt};
 pub use runs::{concurrency_in, retry_in, run, states_in};
 pub use waits::{opening, opening_in, steering, steering_in};
 pub use workers::{commit_in, inbox_item, inbox_item_in, outcome_in};
+pub use workers::{stream_event, stream_event_in};

@@ -39,6 +39,14 @@ impl Call {
         }
     }
 
+    /// What it is given, instead of a value as JSON; at most [`limits::PAYLOAD`](tenure_core::limits::PAYLOAD).
+    pub fn input(self, input: Payload) -> Self {
+        let what = format!("the input of the call of `{}`", self.agent);
+        let input = input.checked(what);
+        let input = input.map_err(|error| Failure::permanent("invalid_input", error.to_string()));
+        Self { input, ..self }
+    }
+
     /// Which version: a number or an alias; the newest at that moment unless said otherwise.
     pub fn version(self, version: impl Into<String>) -> Self {
         Self { version: version.into(), ..self }

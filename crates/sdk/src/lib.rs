@@ -77,7 +77,7 @@ pub use call::Call;
 pub use client::{Client, error};
 pub use context::{ArtifactRef, Context, TIMED_OUT, join};
 pub use interrupt::{Answer, Approval, Interrupt};
-pub use step::{Attempt, IN_DOUBT, Reconciled, Retry, Step, TIMEOUT};
+pub use step::{Attempt, IN_DOUBT, Publisher, Reconciled, Retry, Step, TIMEOUT};
 pub use stop::Stop;
 pub use tenure_core::{
     Decision, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, QuestionKind, RunId,

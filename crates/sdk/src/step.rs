@@ -2,6 +2,7 @@
 
 mod attempt;
 mod once;
+pub(crate) mod publisher;
 mod retry;
 
 use std::future::Future;
@@ -21,6 +22,7 @@ use attempt::Tried;
 pub use attempt::{Attempt, TIMEOUT};
 use once::Reconcile;
 pub use once::{IN_DOUBT, Reconciled};
+pub use publisher::Publisher;
 pub use retry::Retry;
 
 /// A step that is being described; [`run`](Step::run) makes it happen.

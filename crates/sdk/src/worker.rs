@@ -18,6 +18,7 @@ mod execute;
 mod heartbeat;
 mod journal;
 pub(crate) mod leased;
+pub(crate) mod publishing;
 mod read;
 mod shutdown;
 mod standing;
@@ -45,6 +46,7 @@ use crate::payload;
 use crate::stop::Stop;
 use commits::Commits;
 use heartbeat::Heartbeat;
+use publishing::Publishing;
 pub use shutdown::shutdown_signal;
 
 /// The code of an agent: gets the context and the run's input, gives its output.
@@ -188,6 +190,7 @@ impl Worker {
             id,
             heartbeat: Heartbeat::start(&self.client, id, &self.tenants)?,
             commits: Commits::new(self.client.clone()),
+            publishing: Publishing::start(self.client.clone()),
             specs: read::Specs::default(),
             settings: self,
         });
@@ -249,6 +252,8 @@ struct Shared {
     heartbeat: Heartbeat,
     /// Takes the commits of all runs.
     commits: Arc<Commits>,
+    /// Takes what the steps of all runs say.
+    publishing: Publishing,
     specs: read::Specs,
     settings: Worker,
 }

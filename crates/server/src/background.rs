@@ -18,6 +18,7 @@ pub(crate) async fn run(service: Arc<Service>, shutdown: CancellationToken) {
         tick(&service, &shutdown, "timing out interrupts", |service| service.time_out().boxed()),
         deliver(&service, &shutdown),
         service.exchange_hints(&shutdown),
+        service.exchange_events(&shutdown),
     );
 }
 

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 pub use redis::{Redis, WrongUrl};
+use tenure_core::{RunId, StreamEvent, TenantId};
 use tenure_store::{Hint, Store};
 use tokio::sync::broadcast::error::RecvError;
 
@@ -21,10 +22,34 @@ pub trait Carrier: Send + Sync + 'static {
 
     /// Passes on what is announced, from now on and until it is dropped. It may be called once.
     async fn listen(&self, ear: Ear);
+
+    /// Takes events of runs to the processes that follow them. One that does not carry events, as a
+    /// database does not, loses all of them: then a follower hears the workers of its own process.
+    async fn publish(&self, events: &[(Place, StreamEvent)]) -> Result<(), Lost> {
+        let _ = events;
+        Err(Lost)
+    }
+
+    /// Where events go that come from other processes. It is called once, before the first
+    /// [`follow`](Self::follow).
+    fn hear(&self, ear: StreamEar) {
+        let _ = ear;
+    }
+
+    /// This process follows a run from now on, or does not any more.
+    async fn follow(&self, place: Place, followed: bool) {
+        let _ = (place, followed);
+    }
 }
+
+/// A run of a tenant.
+pub type Place = (TenantId, RunId);
 
 /// Takes what was heard; must not block.
 pub type Ear = Arc<dyn Fn(Heard) + Send + Sync>;
+
+/// Takes an event that was published elsewhere; must not block.
+pub type StreamEar = Arc<dyn Fn(Place, StreamEvent) + Send + Sync>;
 
 /// What a carrier brings.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,5 +120,21 @@ impl<First: Carrier, Second: Carrier> Carrier for Fallback<First, Second> {
 
     async fn listen(&self, ear: Ear) {
         tokio::join!(self.first.listen(ear.clone()), self.second.listen(ear));
+    }
+
+    async fn publish(&self, events: &[(Place, StreamEvent)]) -> Result<(), Lost> {
+        match self.first.publish(events).await {
+            Ok(()) => Ok(()),
+            Err(Lost) => self.second.publish(events).await,
+        }
+    }
+
+    fn hear(&self, ear: StreamEar) {
+        self.first.hear(ear.clone());
+        self.second.hear(ear);
+    }
+
+    async fn follow(&self, place: Place, followed: bool) {
+        tokio::join!(self.first.follow(place, followed), self.second.follow(place, followed));
     }
 }

@@ -25,6 +25,7 @@ mod grpc;
 pub mod ledger;
 mod page;
 pub mod service;
+mod streams;
 mod wake;
 
 use std::net::SocketAddr;

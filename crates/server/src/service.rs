@@ -21,6 +21,7 @@ mod patch_run;
 mod pause_run;
 mod poll;
 mod prioritize_run;
+mod publish;
 mod publish_version;
 mod resolve;
 mod resume_run;
@@ -46,12 +47,13 @@ pub use runs::ListRuns;
 use tenure_core::{Transition, limits};
 use tenure_store::{Hint, Store};
 use tokio_util::sync::CancellationToken;
-pub use watch_run::RunEvent;
+pub use watch_run::{RunEvent, WatchRun};
 
 use crate::carrier::{Carrier, Database};
 use crate::dispatch::Dispatch;
 use crate::entropy::Entropy;
 use crate::ledger::{Lane, Ledger, Memory};
+use crate::streams::Streams;
 use crate::wake::{Subscription, Wake};
 use catalog::Catalog;
 
@@ -64,6 +66,7 @@ pub struct Service {
     ledger: Ledger,
     memory: Arc<Memory>,
     wake: Arc<Wake>,
+    streams: Streams,
     carrier: Arc<dyn Carrier>,
     dispatch: Arc<Dispatch>,
     catalog: Catalog,
@@ -128,6 +131,7 @@ impl Service {
             settings,
             ledger,
             wake,
+            streams: Streams::new(),
             carrier,
         })
     }
@@ -176,5 +180,10 @@ impl Service {
     /// Carries wake-ups between replicas until `shutdown`.
     pub(crate) async fn exchange_hints(&self, shutdown: &CancellationToken) {
         self.wake.exchange(&*self.carrier, shutdown).await;
+    }
+
+    /// Carries events of runs between replicas until `shutdown`.
+    pub(crate) async fn exchange_events(&self, shutdown: &CancellationToken) {
+        self.streams.exchange(&*self.carrier, shutdown).await;
     }
 }

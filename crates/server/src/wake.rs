@@ -93,6 +93,11 @@ impl Wake {
         }
     }
 
+    /// Whether somebody in another process has said not long ago that he watches this run.
+    pub(crate) fn is_watched_elsewhere(&self, place: (TenantId, RunId)) -> bool {
+        self.topics.is_watched(&place)
+    }
+
     /// Wakes who waits for these hints, here and elsewhere.
     pub(crate) fn tell(&self, hints: impl IntoIterator<Item = Hint>) {
         for hint in hints {
@@ -159,12 +164,13 @@ impl Topics {
 
     fn concerns_others(&self, hint: &Hint) -> bool {
         match hint {
-            Hint::Run(tenant, run) | Hint::Ended(tenant, run) => {
-                let said = self.watched.get(&(*tenant, *run));
-                said.is_some_and(|said| said.elapsed() < WATCHED)
-            }
+            Hint::Run(tenant, run) | Hint::Ended(tenant, run) => self.is_watched(&(*tenant, *run)),
             Hint::Pool(..) | Hint::Worker(_) | Hint::Watched(..) => true,
         }
+    }
+
+    fn is_watched(&self, place: &(TenantId, RunId)) -> bool {
+        self.watched.get(place).is_some_and(|said| said.elapsed() < WATCHED)
     }
 
     fn notify(&self, hint: &Hint) {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use futures::FutureExt as _;
 use tenure_core::WorkerId;
 use tenure_sdk::{Context, Stop, Worker, v1};
 use tenure_server::carrier::{Carrier, Database, Ear, Fallback, Heard, Lost, Redis};
@@ -118,6 +119,64 @@ async fn redis_alone_wakes_the_other_replica() {
     connected(&[&one, &two], true).await;
     pair.complete(20).await;
     pair.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn redis_takes_what_steps_say_to_the_replica_where_somebody_watches() {
+    let mut server = Server::stopped();
+    server.start().await;
+    let (one, two) = (redis(&server.url, "tenure"), redis(&server.url, "tenure"));
+    let store = tenure_store::open("sqlite::memory:").await.unwrap();
+    let here = App::carried(store.clone(), quick(), one.clone()).await;
+    let there = App::carried(store, quick(), two.clone()).await;
+    connected(&[&one, &two], true).await;
+    here.publish("talker").await;
+    let heard = Arc::new(Notify::new());
+    let ear = heard.clone();
+    let talk = move |ctx: Context, (): ()| {
+        let heard = ear.clone();
+        async move {
+            let step = ctx.step("talk").run(async |attempt| {
+                // When the other side begins to listen, nobody here can know.
+                while heard.notified().now_or_never().is_none() {
+                    attempt.publisher.text("token", "hello");
+                    tokio::task::yield_now().await;
+                }
+                Ok(())
+            });
+            step.await
+        }
+    };
+    let shutdown = CancellationToken::new();
+    let working = Worker::new(there.client.clone()).handle("talker", talk).run(shutdown.clone());
+    let working = tokio::spawn(async { working.await.unwrap() });
+    // Twice: a connection that was made again follows what the first did.
+    for _ in 0..2 {
+        let run = here.create("talker", "null").await;
+        let request =
+            v1::WatchRunRequest { tenant: "default".into(), run, after_seq: 0, stream: true };
+        let mut events = here.client.runs().watch_run(request).await.unwrap().into_inner();
+        let mut told = 0;
+        while let Some(event) = timeout(PROMPTLY, events.message()).await.unwrap().unwrap() {
+            if let Some(v1::watch_run_response::Event::Published(event)) = event.event {
+                assert_eq!((event.key.as_str(), &event.data[..]), ("talk", &b"hello"[..]));
+                told += 1;
+                if told == 1 {
+                    server.kill().await;
+                    connected(&[&one, &two], false).await;
+                    server.start().await;
+                    connected(&[&one, &two], true).await;
+                }
+                // The queues hold no more than this from before.
+                if told == 10_000 {
+                    heard.notify_one();
+                }
+            }
+        }
+        assert!(told >= 10_000, "{told}");
+    }
+    shutdown.cancel();
+    working.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -37,6 +37,9 @@ pub(crate) const MAX_TOOL_NAME: usize = 64;
 /// Length of a condition in bytes: what is longer is a program, which belongs into a tool.
 pub(crate) const MAX_EXPRESSION: usize = 2_000;
 
+/// Messages of a window: fewer than two would forget every call before its result.
+pub(crate) const WINDOW: RangeInclusive<u64> = 2..=10_000;
+
 /// Rules of one policy, and tools of one rule: more cannot be looked over.
 pub(crate) const MAX_RULES: usize = 200;
 

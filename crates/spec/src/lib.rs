@@ -26,6 +26,7 @@
 mod bounds;
 mod canonical;
 mod chain;
+pub mod conversation;
 mod data;
 pub mod expression;
 pub mod graph;
@@ -43,6 +44,7 @@ mod suggest;
 mod syntax;
 pub mod template;
 mod tools;
+mod window;
 
 use std::cell::RefCell;
 
@@ -61,6 +63,7 @@ pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use tools::{AgentTool, Effect, Manner, Tool};
+pub use window::Window;
 
 use node::Node;
 

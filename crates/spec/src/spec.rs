@@ -13,6 +13,7 @@ use crate::node::{Fields, Node};
 use crate::output;
 use crate::policy::Policy;
 use crate::tools::{self, Tool};
+use crate::window::Window;
 
 /// What one version of an agent is: a document that a user writes, checked. A value that came out
 /// of [`crate::parse`] or [`crate::from_json`] keeps every rule written here.
@@ -27,7 +28,7 @@ use crate::tools::{self, Tool};
             "if": {"properties": {"kind": {"const": "graph"}}},
             "then": {
                 "required": ["graph"],
-                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false}
+                "properties": {"instructions": {"const": ""}, "tools": {"maxItems": 0}, "output": false, "window": false}
             },
             "else": {"properties": {"graph": false}}
         },
@@ -67,6 +68,10 @@ pub struct Spec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "serde_json::Map<String, Value>")]
     pub output: Option<Value>,
+    /// What of a long conversation the model still sees. Without it, all. Not of a `graph`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Window")]
+    pub window: Option<Window>,
     /// The state machine; given if and only if `kind` is `graph`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "Graph")]
@@ -111,7 +116,7 @@ impl Kind {
 }
 
 pub(crate) const NAME: &str = "^[a-z0-9]([a-z0-9._-]{0,126}[a-z0-9])?$";
-const FIELDS: [&str; 12] = [
+const FIELDS: [&str; 13] = [
     "name",
     "kind",
     "description",
@@ -120,6 +125,7 @@ const FIELDS: [&str; 12] = [
     "instructions",
     "tools",
     "output",
+    "window",
     "graph",
     "policy",
     "limits",
@@ -151,6 +157,7 @@ impl Spec {
             instructions: String::new(),
             tools: Vec::new(),
             output: None,
+            window: None,
             graph: Some(graph),
             policy: None,
             limits: Limits::default(),
@@ -186,6 +193,7 @@ impl Spec {
             instructions: fields.read("instructions", |n| n.text(usize::MAX)).unwrap_or_default(),
             tools: fields.read("tools", tools::read).unwrap_or_default(),
             output: fields.read("output", output::read),
+            window: fields.read("window", Window::read),
             graph,
             policy: fields.read("policy", Policy::read),
             limits: fields.read("limits", Limits::read).unwrap_or_default(),
@@ -213,7 +221,7 @@ fn read_graph(fields: &Fields<'_>, kind: Option<Kind>, unread: bool) -> Option<G
 /// What nothing in a graph would look at must not stand there as if it counted.
 fn refuse_conversation(fields: &Fields<'_>) {
     let nothing = |value: &Value| value == "" || value.as_array().is_some_and(Vec::is_empty);
-    for name in ["instructions", "tools", "output"] {
+    for name in ["instructions", "tools", "output", "window"] {
         fields.read(name, |node| {
             let hint = "remove it; a node says what its model is told";
             if nothing(node.value) { None } else { node.problem::<()>("is not of a graph", hint) }

@@ -99,8 +99,12 @@ impl App {
 
     /// Waits until the run is so, and gives it.
     pub async fn until(&self, run: &str, so: impl Fn(&v1::Run) -> bool) -> v1::Run {
-        let request =
-            v1::WatchRunRequest { tenant: "default".into(), run: run.into(), after_seq: 0 };
+        let request = v1::WatchRunRequest {
+            tenant: "default".into(),
+            run: run.into(),
+            after_seq: 0,
+            stream: false,
+        };
         let watched = self.client.runs().watch_run(request).await;
         let mut events = watched.expect("the run can be watched").into_inner();
         let mut last = None;

@@ -52,6 +52,7 @@ impl Watch<'_> {
             tenant: self.client.tenant().to_string(),
             run: self.run.to_owned(),
             after_seq: self.after_seq,
+            stream: false,
         };
         let mut events = match self.client.runs().watch_run(request).await {
             Ok(response) => response.into_inner(),
@@ -78,6 +79,7 @@ impl Watch<'_> {
             Event::Run(run) => self.last = Some(run.clone()),
             Event::Entry(entry) if entry.seq <= self.after_seq => return Ok(()),
             Event::Entry(entry) => self.after_seq = entry.seq,
+            Event::Published(_) | Event::Missed(_) => {}
         }
         each(event)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tenure_sdk::{Failure, Retry, Stop};
-use tenure_spec::{Kind, Limits, Spec};
+use tenure_spec::{Kind, Limits, Spec, Window};
 
 use super::Shared;
 use super::answer::Output;
@@ -18,6 +18,8 @@ pub(super) struct Agent {
     pub(super) tools: Toolbox,
     /// The form of the final answer; text if there is none.
     pub(super) output: Option<Output>,
+    /// What of the conversation the model sees; all of it if there is none.
+    pub(super) window: Option<Window>,
     pub(super) limits: Limits,
     pub(super) retry: Retry,
 }
@@ -45,6 +47,7 @@ impl Agent {
             tools: Toolbox::open(&spec.tools, &parts, guard)?,
             model,
             output,
+            window: spec.window,
             limits: spec.limits,
             retry,
         })

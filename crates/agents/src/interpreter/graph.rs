@@ -26,8 +26,8 @@ use tenure_sdk::{Context, Failure, Payload, Stop, limits};
 use tenure_spec::graph::{Graph, GraphNode};
 use tenure_spec::{Spec, template};
 
-use super::Routes;
 use super::budget::Budget;
+use super::{Routes, conversation};
 use attempt::{Made, Outcome};
 use data::Data;
 use variables::Variables;
@@ -40,6 +40,7 @@ pub(super) async fn run(
     ctx: &Context,
     input: &Payload,
 ) -> Result<Payload, Stop> {
+    let client = conversation::read(input).map_err(Stop::Failed)?.is_some();
     let input = Data::of_run(&graph.input, input).map_err(Stop::Failed)?;
     let machine = Machine { spec, graph, routes, ctx };
     let mut state = State {
@@ -53,6 +54,9 @@ pub(super) async fn run(
     while let Some(here) = node {
         let to = machine.visit(here, &mut state).await?;
         node = graph.nodes.iter().find(|node| node.name == to);
+    }
+    if client {
+        return Ok(conversation::written(&state.last.answer())?);
     }
     Ok(Payload::json(serde_json::to_vec(&state.last.value)?))
 }

@@ -75,7 +75,7 @@ impl Scripted {
         };
         let items = each(pointer, scene)?;
         let arguments = items.iter().map(|item| {
-            let scene = Scene { results: scene.results.clone(), item: Some(item), ..*scene };
+            let scene = Scene { item: Some(item), ..scene.clone() };
             self.templates.value(&call.arguments, &scene)
         });
         arguments.collect()
@@ -103,6 +103,34 @@ impl Model for Scripted {
     }
 }
 
+/// Numbers of a vector: few enough to read.
+const DIMENSIONS: usize = 16;
+
+/// The vector of a text: how often words of each of a few kinds stand in it, of length 1. The same
+/// text always has the same vector, and texts with words in common have similar ones; it knows
+/// nothing of meaning.
+pub(super) fn embed(model: &str, text: &str) -> (Vec<f64>, Usage) {
+    let mut vector = vec![0.0_f64; DIMENSIONS];
+    for word in text.split_whitespace() {
+        // FNV-1a: a hash that stays the same with every release of everything.
+        let hash = word.to_lowercase().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let kind = usize::try_from(hash % DIMENSIONS as u64).unwrap_or_default();
+        if let Some(number) = vector.get_mut(kind) {
+            *number += 1.0;
+        }
+    }
+    let length = vector.iter().map(|number| number * number).sum::<f64>().sqrt();
+    if length > 0.0 {
+        for number in &mut vector {
+            *number /= length;
+        }
+    }
+    let usage = Usage { model: model.into(), input_tokens: count(text) as u64, ..Usage::default() };
+    (vector, usage)
+}
+
 fn is_assistant(message: &Message) -> bool {
     matches!(message, Message::Assistant { .. })
 }
@@ -110,10 +138,12 @@ fn is_assistant(message: &Message) -> bool {
 fn scene(messages: &[Message]) -> Scene<'_> {
     let user = messages.iter().find(|message| matches!(message, Message::User { .. }));
     let after = messages.iter().rposition(is_assistant).map_or(0, |place| place + 1);
+    let system = messages.iter().filter(|message| matches!(message, Message::System { .. }));
     let results =
         messages[after..].iter().filter(|message| matches!(message, Message::Tool { .. }));
     Scene {
         input: user.map_or("", Message::text),
+        system: system.map(Message::text).collect(),
         last: messages.last().map_or("", Message::text),
         results: results.map(Message::text).collect(),
         item: None,
@@ -203,6 +233,14 @@ tools: [list_files, read_file]
 
     fn request(messages: Vec<Message>) -> Request {
         Request { system: "be brief".into(), messages, tools: tools() }
+    }
+
+    #[test]
+    fn a_vector_follows_from_the_words() {
+        let vector = |text: &str| embed("s", text).0;
+        assert_eq!(vector("the Rhine"), vector("The  rhine"));
+        assert_ne!(vector("the Rhine"), vector("the Danube"));
+        assert_eq!(vector(""), [0.0; DIMENSIONS]);
     }
 
     #[tokio::test(start_paused = true)]

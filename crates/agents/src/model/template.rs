@@ -11,10 +11,12 @@ use super::document;
 const FUEL: u64 = 1_000_000;
 
 /// What a template can refer to.
-#[derive(Serialize)]
+#[derive(Clone, Serialize)]
 pub(super) struct Scene<'a> {
     /// The first message of the user.
     pub(super) input: &'a str,
+    /// The system messages of a client, which keeps the conversation.
+    pub(super) system: Vec<&'a str>,
     /// The text of the last message, whoever said it.
     pub(super) last: &'a str,
     /// The results of tools since the last message of the assistant, as JSON texts.
@@ -90,8 +92,13 @@ mod tests {
 
     fn render(template: &str) -> Result<String, Failure> {
         let item = json!({"path": "a.md"});
-        let scene =
-            Scene { input: "# Hi\nyou", last: "{}", results: vec!["[1]"], item: Some(&item) };
+        let scene = Scene {
+            input: "# Hi\nyou",
+            system: vec![],
+            last: "{}",
+            results: vec!["[1]"],
+            item: Some(&item),
+        };
         Templates::new().text(template, &scene)
     }
 
@@ -121,7 +128,7 @@ mod tests {
 
     #[test]
     fn every_text_of_a_value_is_a_template() {
-        let scene = Scene { input: "a", last: "", results: vec![], item: None };
+        let scene = Scene { input: "a", system: vec![], last: "", results: vec![], item: None };
         let value = json!({"{{ input }}": ["{{ input }}", 1, {"x": "{{ input }}b"}]});
         let rendered = Templates::new().value(&value, &scene).unwrap();
         assert_eq!(rendered, json!({"{{ input }}": ["a", 1, {"x": "ab"}]}));

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, Stop};
-use tenure_spec::AgentTool;
+use tenure_spec::{AgentTool, Manner};
 
 use super::{Output, Tool, step_name, text};
 use crate::model::Definition;
@@ -16,9 +16,14 @@ pub struct Agent {
 #[async_trait]
 impl Tool for Agent {
     fn definition(&self) -> Definition {
+        let (name, description) = (self.spec.name.clone(), self.spec.description.clone());
+        if self.spec.manner == Manner::Transfer {
+            let parameters = json!({"type": "object", "additionalProperties": false});
+            return Definition { name, description, parameters };
+        }
         Definition {
-            name: self.spec.name.clone(),
-            description: self.spec.description.clone(),
+            name,
+            description,
             parameters: json!({
                 "type": "object",
                 "properties": {
@@ -35,7 +40,16 @@ impl Tool for Agent {
         }
     }
 
+    fn is_metered(&self) -> bool {
+        true
+    }
+
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {
+        if self.spec.manner == Manner::Transfer {
+            // The loop sees to it when all calls of the reply are made.
+            let output = Output::from(json!("The conversation is handed over."));
+            return Ok(Output { transfer: Some(self.spec.clone()), ..output });
+        }
         let call = ctx.call(&self.spec.agent, text(arguments, "task"));
         let call = call.name(&step_name(&self.spec.name));
         let answer: Value = match &self.spec.version {

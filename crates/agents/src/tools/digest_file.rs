@@ -68,7 +68,8 @@ impl Tool for DigestFile {
         if reply.cut {
             return Err(Stop::Failed(cut(path)));
         }
-        Ok(Output { value: json!({"path": path, "digest": reply.text}), usage: reply.usage })
+        let output = Output::from(json!({"path": path, "digest": reply.text}));
+        Ok(Output { usage: reply.usage, ..output })
     }
 }
 

@@ -2,7 +2,11 @@
 
 // `cfg(test)` tells clippy that helpers, too, are tests and may unwrap.
 #[cfg(test)]
+mod agents;
+#[cfg(test)]
 mod budget;
+#[cfg(test)]
+mod conversation;
 #[cfg(test)]
 mod double;
 #[cfg(test)]

@@ -1,6 +1,6 @@
 use prost::Message as _;
 use tenure_core::run::{Commit, InboxItem, Outcome, Topic};
-use tenure_core::{Digest, Key, Result, Timestamp};
+use tenure_core::{Digest, Key, Result, StreamEvent, Timestamp};
 
 use super::{duration_if, failure, failure_in, payload, payload_in, record_in, required};
 use crate::v1;
@@ -75,4 +75,17 @@ pub fn inbox_item_in(item: v1::InboxItem) -> Result<InboxItem> {
         },
         at: Timestamp::default(),
     })
+}
+
+/// What a step says, as the wire has it.
+pub fn stream_event(event: StreamEvent) -> v1::StreamEvent {
+    let StreamEvent { key, epoch, attempt, index, kind, content_type, data } = event;
+    v1::StreamEvent { key: key.to_string(), epoch, attempt, index, kind, content_type, data }
+}
+
+/// What a step says, from the wire.
+pub fn stream_event_in(event: v1::StreamEvent) -> Result<StreamEvent> {
+    let v1::StreamEvent { key, epoch, attempt, index, kind, content_type, data } = event;
+    let key = key.parse()?;
+    StreamEvent { key, epoch, attempt, index, kind, content_type, data }.checked()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use tenure_core::{EntryStatus, Failure, Key, Payload, Usage};
 use tenure_replay::Finished;
 
-use super::{IN_DOUBT, Step};
+use super::{IN_DOUBT, Publisher, Step};
 use crate::{entropy, payload};
 
 /// The code of the failure of an attempt that took too long.
@@ -25,6 +25,8 @@ pub struct Attempt {
     /// The same for every attempt of this step of this run, before and after a crash: hand it to
     /// whoever can recognise a repetition by it.
     pub idempotency_key: String,
+    /// Tells those who follow the run what this attempt comes to meanwhile.
+    pub publisher: Publisher,
 }
 
 /// An attempt that has ended.
@@ -97,7 +99,11 @@ impl Step<'_> {
     }
 
     pub(super) fn told(&self, key: &Key, number: u32) -> Attempt {
-        Attempt { number, idempotency_key: format!("{}/{key}", self.context.run()) }
+        Attempt {
+            number,
+            idempotency_key: format!("{}/{key}", self.context.run()),
+            publisher: Publisher::new(self.context.leased().speaker(), key, number),
+        }
     }
 
     fn too_long(&self, timeout: Duration) -> Failure {

@@ -65,7 +65,9 @@ impl Shared {
         };
         let observer = self.settings.observer.clone();
         let (client, commits) = (client.clone(), self.commits.clone());
-        let parts = Parts { client, commits, standing, observer, spec, engine, received_at };
+        let publishing = self.publishing.clone();
+        let parts =
+            Parts { client, commits, publishing, standing, observer, spec, engine, received_at };
         let leased = Leased::new(&wire, parts)?;
         // Before the code starts: what arrived in time must not lose against a timeout that the code
         // only notices now.

@@ -19,8 +19,10 @@ use super::Observer;
 use super::check::Check;
 use super::commits::Commits;
 use super::journal::Journal;
+use super::publishing::Publishing;
 use super::standing::Standing;
 use crate::client::Client;
+use crate::step::publisher::Speaker;
 use activity::Activity;
 pub(super) use event::{Event, Running};
 use results::Results;
@@ -38,6 +40,7 @@ pub(crate) struct Leased {
     pub(super) client: Client,
     pub(super) standing: Standing,
     pub(super) journal: Journal,
+    publishing: Publishing,
     pub(super) observer: Arc<dyn Observer>,
     /// Set if it only checks the journal of another run.
     pub(super) check: Option<Check>,
@@ -59,6 +62,7 @@ pub(crate) struct Leased {
 pub(super) struct Parts {
     pub(super) client: Client,
     pub(super) commits: Arc<Commits>,
+    pub(super) publishing: Publishing,
     pub(super) standing: Standing,
     pub(super) observer: Arc<dyn Observer>,
     pub(super) spec: Bytes,
@@ -69,7 +73,8 @@ pub(super) struct Parts {
 
 impl Leased {
     pub(super) fn new(wire: &v1::LeasedRun, parts: Parts) -> Result<Self, Error> {
-        let Parts { client, commits, standing, observer, spec, engine, received_at } = parts;
+        let Parts { client, commits, publishing, standing, observer, spec, engine, received_at } =
+            parts;
         let tenant = client.tenant().as_str();
         let journal = Journal::new(wire, tenant, commits, standing.clone());
         Ok(Self {
@@ -83,6 +88,7 @@ impl Leased {
             client,
             standing,
             journal,
+            publishing,
             observer,
             check: Check::of(wire),
             engine: Mutex::new(engine),
@@ -112,6 +118,17 @@ impl Leased {
     /// The time, by the database's clock as far as it has been heard.
     pub(crate) fn database_now(&self) -> Timestamp {
         self.since.0 + self.since.1.elapsed()
+    }
+
+    /// Who speaks when a step of the run says something.
+    pub(crate) fn speaker(&self) -> Speaker<'_> {
+        Speaker {
+            publishing: &self.publishing,
+            tenant: self.client.tenant().as_str(),
+            run: self.run.to_string(),
+            lease: &self.lease,
+            epoch: self.epoch,
+        }
     }
 
     /// Keeps bytes as an artifact of the run.

@@ -3,6 +3,8 @@
 //! [`listen`](Carrier::listen) makes the connection, holds it, and makes it again for ever. While
 //! there is none, announcements are lost at once, so a Redis that is away costs nobody any time.
 
+mod streams;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,12 +15,14 @@ use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, IntoConnectionInfo, ProtocolVersion, PushInfo,
     PushKind, RedisError, RedisResult, Value,
 };
+use tenure_core::StreamEvent;
 use tenure_store::Hint;
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep};
 
-use super::{Carrier, Ear, Heard, Lost};
+use super::{Carrier, Ear, Heard, Lost, Place, StreamEar};
 use crate::entropy::Entropy;
+use streams::Streams;
 
 /// How long an answer may take. Two ticks: after that, those who wait have looked by themselves.
 const ANSWER: Duration = Duration::from_secs(1);
@@ -34,6 +38,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 pub struct Redis {
     client: Client,
     channel: String,
+    streams: Arc<Streams>,
     entropy: Arc<dyn Entropy>,
     /// The connection, while there is one.
     link: watch::Sender<Option<MultiplexedConnection>>,
@@ -49,13 +54,15 @@ impl Redis {
     /// By the Redis that this URL names: `redis://[USER:PASSWORD@]HOST[:PORT]`, `rediss://…` for
     /// TLS, or `unix:///PATH`. Nothing is connected before [`listen`](Carrier::listen).
     ///
-    /// The channel is `PREFIX:hints`. Channels are the same in all numbered databases of a Redis,
+    /// The channel of hints is `PREFIX:hints`, that of the events of a run
+    /// `PREFIX:stream:TENANT:RUN`. Channels are the same in all numbered databases of a Redis,
     /// so it is the prefix that keeps installations apart which share one.
     pub fn new(url: &str, prefix: &str, entropy: Arc<dyn Entropy>) -> Result<Self, WrongUrl> {
         let client = client(url)?;
         let channel = format!("{prefix}:hints");
         let (link, doubt) = (watch::Sender::new(None), Arc::new(Notify::new()));
-        Ok(Self { client, channel, entropy, link, doubt })
+        let streams = Arc::new(Streams::new(prefix));
+        Ok(Self { client, channel, streams, entropy, link, doubt })
     }
 
     /// Waits until there is a connection and hints arrive, or until there is none.
@@ -68,7 +75,7 @@ impl Redis {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT))
             .set_response_timeout(Some(ANSWER))
-            .set_push_sender(receiver(ear.clone(), self.doubt.clone()));
+            .set_push_sender(self.receiver(ear.clone()));
         let mut connection =
             self.client.get_multiplexed_async_connection_with_config(&config).await?;
         connection.subscribe(&self.channel).await?;
@@ -84,6 +91,11 @@ impl Redis {
     /// Holds the connection until it fails; why it did.
     async fn hold(&self, mut connection: MultiplexedConnection) -> RedisError {
         self.link.send_replace(Some(connection.clone()));
+        // Only now: what is followed from here on finds the connection by itself.
+        if let Err(error) = self.streams.resume(&mut connection).await {
+            self.link.send_replace(None);
+            return error;
+        }
         let error = loop {
             tokio::select! {
                 () = self.doubt.notified() => {}
@@ -95,6 +107,27 @@ impl Redis {
         };
         self.link.send_replace(None);
         error
+    }
+
+    /// What the connection does with a message that nobody asked for, and with its own end.
+    fn receiver(
+        &self,
+        ear: Ear,
+    ) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync + use<> {
+        let (streams, doubt) = (self.streams.clone(), self.doubt.clone());
+        move |push| {
+            match push.kind {
+                PushKind::Message if streams.take(&push.data).is_some() => {}
+                PushKind::Message => hint_in(&push.data).into_iter().for_each(|hint| ear(hint)),
+                PushKind::Disconnection => doubt.notify_one(),
+                _ => {}
+            }
+            Ok(())
+        }
+    }
+
+    fn connection(&self) -> Option<MultiplexedConnection> {
+        self.link.borrow().clone()
     }
 
     /// Half of the pause to all of it, so that replicas do not come back together.
@@ -121,7 +154,7 @@ impl Redis {
 #[async_trait]
 impl Carrier for Redis {
     async fn announce(&self, hints: &[Hint]) -> Result<(), Lost> {
-        let mut connection = self.link.borrow().clone().ok_or(Lost)?;
+        let mut connection = self.connection().ok_or(Lost)?;
         let mut publish = redis::pipe();
         for hint in hints {
             publish.publish(&self.channel, hint.encode()).ignore();
@@ -154,20 +187,30 @@ impl Carrier for Redis {
             pause = LONGEST_PAUSE.min(pause * 2);
         }
     }
-}
 
-/// What the connection does with a message that nobody asked for, and with its own end.
-fn receiver(
-    ear: Ear,
-    doubt: Arc<Notify>,
-) -> impl Fn(PushInfo) -> Result<(), redis::aio::SendError> + Send + Sync {
-    move |push| {
-        match push.kind {
-            PushKind::Message => hint_in(&push.data).into_iter().for_each(|hint| ear(hint)),
-            PushKind::Disconnection => doubt.notify_one(),
-            _ => {}
+    async fn publish(&self, events: &[(Place, StreamEvent)]) -> Result<(), Lost> {
+        let mut connection = self.connection().ok_or(Lost)?;
+        let mut publish = redis::pipe();
+        for (place, event) in events {
+            self.streams.publish(&mut publish, *place, event);
         }
-        Ok(())
+        publish.exec_async(&mut connection).await.map_err(|error| {
+            tracing::debug!(%error, "Redis did not take events for other replicas");
+            self.doubt.notify_one();
+            Lost
+        })
+    }
+
+    fn hear(&self, ear: StreamEar) {
+        self.streams.hear(ear);
+    }
+
+    async fn follow(&self, place: Place, followed: bool) {
+        let done = self.streams.follow(place, followed, self.connection()).await;
+        if let Err(error) = done {
+            tracing::debug!(%error, "Redis did not hear who follows a run");
+            self.doubt.notify_one();
+        }
     }
 }
 

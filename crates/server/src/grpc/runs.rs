@@ -10,7 +10,7 @@ use tonic::{Request, Response, Status, async_trait};
 
 use super::{Api, name, steering};
 use crate::page;
-use crate::service::{CreateRun, ListRuns, RunEvent};
+use crate::service::{CreateRun, ListRuns, RunEvent, WatchRun};
 
 fn run(full: FullRun) -> v1::Run {
     convert::run(full.run, &full.agent, full.input, full.labels)
@@ -176,7 +176,8 @@ impl RunService for Api {
         let request = request.into_inner();
         let watched = async {
             let tenant = name("tenant", &request.tenant)?;
-            self.service.watch_run(&tenant, request.run.parse()?, request.after_seq).await
+            let what = WatchRun { after: request.after_seq, stream: request.stream };
+            self.service.watch_run(&tenant, request.run.parse()?, what).await
         };
         let events = watched.await.map_err(|error| self.refuse(&error))?;
         let api = self.clone();
@@ -258,5 +259,9 @@ fn watched_event(event: RunEvent) -> v1::watch_run_response::Event {
     match event {
         RunEvent::Run(full) => v1::watch_run_response::Event::Run(run(*full)),
         RunEvent::Entry(entry) => v1::watch_run_response::Event::Entry(convert::entry(*entry)),
+        RunEvent::Published(event) => {
+            v1::watch_run_response::Event::Published(convert::stream_event(*event))
+        }
+        RunEvent::Missed(events) => v1::watch_run_response::Event::Missed(v1::Missed { events }),
     }
 }

@@ -4,7 +4,7 @@ use futures::future::join_all;
 use tenure_core::{Error, Name, limits};
 use tenure_proto::v1::worker_service_server::WorkerService;
 use tenure_proto::{convert, v1};
-use tonic::{Request, Response, Status, async_trait};
+use tonic::{Request, Response, Status, Streaming, async_trait};
 use v1::commit_result::Result as Committed;
 use v1::poll_response::Result as Wire;
 
@@ -152,6 +152,21 @@ impl WorkerService for Api {
         let (id, digest) = (artifact.id.to_string(), artifact.digest.to_string());
         Ok(Response::new(v1::PutArtifactResponse { id, digest }))
     }
+
+    async fn publish(
+        &self,
+        request: Request<Streaming<v1::PublishRequest>>,
+    ) -> Result<Response<v1::PublishResponse>, Status> {
+        let mut events = request.into_inner();
+        loop {
+            let event = tokio::select! {
+                event = events.message() => event?,
+                () = self.shutdown.cancelled() => None,
+            };
+            let Some(event) = event else { return Ok(Response::new(v1::PublishResponse {})) };
+            self.publish_one(event).await.map_err(|error| self.refuse(&error))?;
+        }
+    }
 }
 
 impl Api {
@@ -165,6 +180,15 @@ impl Api {
             cancel_requested: run.cancel_asked().is_some(),
             pause_requested: run.pause_asked(),
         })
+    }
+}
+
+impl Api {
+    async fn publish_one(&self, request: v1::PublishRequest) -> Result<(), Error> {
+        let tenant = name("tenant", &request.tenant)?;
+        let (run, lease) = (request.run.parse()?, request.lease.parse()?);
+        let event = convert::required("event", request.event)?;
+        self.service.publish(&tenant, run, lease, convert::stream_event_in(event)?).await
     }
 }
 

@@ -3,12 +3,24 @@
 use std::sync::Arc;
 
 use futures::Stream;
-use tenure_core::{Entry, Error, Name, Result, Run, RunId, TenantId, limits};
+use tenure_core::{Entry, Error, Name, Result, Run, RunId, StreamEvent, TenantId, limits};
 use tenure_store::{FullRun, Hint};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 
 use super::Service;
+use crate::streams::{Follower, Said};
+use crate::wake::Subscription;
+
+/// What a watcher wants to see.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WatchRun {
+    /// Entries after this one; 0 for all.
+    pub after: u64,
+    /// Also what steps say while they are executed. What was said before is gone, and the last of it
+    /// may come behind the entry of its step, or not at all.
+    pub stream: bool,
+}
 
 /// What a watcher sees.
 #[derive(Clone, Debug)]
@@ -17,24 +29,30 @@ pub enum RunEvent {
     Run(Box<FullRun>),
     /// The next entry of its journal.
     Entry(Box<Entry>),
+    /// What a step says.
+    Published(Box<StreamEvent>),
+    /// So many of those events came too fast for the watcher and are gone.
+    Missed(u64),
 }
 
 /// Events that wait for a slow watcher; then it holds up nobody but itself.
 const BUFFER: usize = 64;
 
 impl Service {
-    /// The run and its entries after `after`, then every change; ends with the run, or with the
-    /// watcher. At each point the entries of a state come before the state.
+    /// The run and its entries, then every change; ends with the run, or with the watcher. At each
+    /// point the entries of a state come before the state.
     pub async fn watch_run(
         self: &Arc<Self>,
         tenant: &Name,
         run: RunId,
-        after: u64,
+        what: WatchRun,
     ) -> Result<impl Stream<Item = Result<RunEvent>> + Send + use<>> {
         let tenant = self.tenant_id(tenant).await?;
         self.full_run(tenant, run).await?;
+        let said = what.stream.then(|| self.streams.follow((tenant, run)));
         let (sender, receiver) = mpsc::channel(BUFFER);
-        let watch = Watch { service: self.clone(), tenant, run, seq: after, seen: None, sender };
+        let (service, seq) = (self.clone(), what.after);
+        let watch = Watch { service, tenant, run, seq, seen: None, said, sender };
         tokio::spawn(watch.run());
         Ok(ReceiverStream::new(receiver))
     }
@@ -48,6 +66,8 @@ struct Watch {
     seq: u64,
     /// What was visible of the run when it was last sent.
     seen: Option<Visible>,
+    /// What steps say, if that is wanted.
+    said: Option<Follower>,
     sender: mpsc::Sender<Result<RunEvent>>,
 }
 
@@ -79,11 +99,30 @@ impl Watch {
                     return;
                 }
             }
-            tokio::select! {
-                () = changed.changed() => {}
-                () = tokio::time::sleep(self.service.tick()) => {}
-                () = self.sender.closed() => return,
+            if self.until_changed(&changed).await.is_err() {
+                return;
             }
+        }
+    }
+
+    /// Passes on what is said until there is a reason to look.
+    async fn until_changed(&mut self, changed: &Subscription) -> Result<(), Gone> {
+        let tick = tokio::time::sleep(self.service.tick());
+        tokio::pin!(tick);
+        loop {
+            let said = tokio::select! {
+                biased;
+                () = self.sender.closed() => return Err(Gone),
+                // Before the change: what was said first is seen first.
+                said = next(&mut self.said) => said,
+                () = changed.changed() => return Ok(()),
+                () = &mut tick => return Ok(()),
+            };
+            self.send(match said {
+                Said::Event(event) => RunEvent::Published(Box::new(event)),
+                Said::Missed(events) => RunEvent::Missed(events),
+            })
+            .await?;
         }
     }
 
@@ -136,5 +175,12 @@ impl Watch {
 
     async fn send(&self, event: RunEvent) -> Result<(), Gone> {
         self.sender.send(Ok(event)).await.map_err(|_| Gone)
+    }
+}
+
+async fn next(said: &mut Option<Follower>) -> Said {
+    match said {
+        Some(follower) => follower.next().await,
+        None => std::future::pending().await,
     }
 }

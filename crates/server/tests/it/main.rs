@@ -13,6 +13,7 @@ mod queue;
 mod runs;
 mod seats;
 mod steering;
+mod streams;
 mod turns;
 mod waits;
 mod why;

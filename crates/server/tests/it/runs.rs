@@ -141,7 +141,12 @@ async fn a_watch_shows_entries_before_the_state_they_led_to_and_ends_with_the_ru
     let run = hand.app.create("hello", "1").await;
     let leased = hand.leased().await;
     hand.commit(append(&leased, 1, &["a", "b"])).await.unwrap();
-    let watch = v1::WatchRunRequest { tenant: "default".into(), run: run.clone(), after_seq: 1 };
+    let watch = v1::WatchRunRequest {
+        tenant: "default".into(),
+        run: run.clone(),
+        after_seq: 1,
+        stream: false,
+    };
     let mut events = hand.app.client.runs().watch_run(watch).await.unwrap().into_inner();
     let mut seen = Vec::new();
     let mut ended = false;
@@ -149,6 +154,7 @@ async fn a_watch_shows_entries_before_the_state_they_led_to_and_ends_with_the_ru
         seen.push(match event.event.unwrap() {
             v1::watch_run_response::Event::Entry(entry) => entry.record.unwrap().key,
             v1::watch_run_response::Event::Run(run) => run.state().as_str_name().to_owned(),
+            other => panic!("nobody asked for {other:?}"),
         });
         if !ended {
             hand.commit(append(&leased, 3, &["c"])).await.unwrap();

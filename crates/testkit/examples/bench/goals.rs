@@ -197,6 +197,12 @@ const GOALS: &[Goal] = &[
         unit: "ms",
     },
     Goal {
+        what: "turns: p50 from a model's answer to its next question, one conversation at a time",
+        figure: |report| report.median(Section::Turns, "1 at a time", P50),
+        bound: AtMost(5.0),
+        unit: "ms",
+    },
+    Goal {
         what: "soak: p99 of a run, the last minutes over the first",
         figure: |report| last_over_first(report, "run p99 ms"),
         bound: AtMost(1.2),

@@ -28,6 +28,7 @@ mod steps;
 mod system;
 mod task;
 mod throughput;
+mod turns;
 mod usage;
 mod waiting;
 mod worker;
@@ -123,6 +124,7 @@ async fn measure(stage: &mut Stage, plan: &Plan, report: &mut Report) -> anyhow:
             Section::Replay => Box::pin(replay::measure(stage, plan, to)),
             Section::Pollers => Box::pin(pollers::measure(stage, plan, to)),
             Section::Embedded => Box::pin(embedded::measure(stage, plan, to)),
+            Section::Turns => Box::pin(turns::measure(stage, plan, to)),
             Section::Soak => Box::pin(soak::measure(stage, plan, to)),
         };
         measuring.await?;

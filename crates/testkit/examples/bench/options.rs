@@ -104,6 +104,8 @@ pub(crate) enum Section {
     Pollers,
     /// What `tenure dev` has: SQLite in a file
     Embedded,
+    /// What the engine adds to a conversation between a model and its tools
+    Turns,
     /// Whether it stays as fast under a load that lasts, and beside an idle transaction; takes more
     /// than half an hour, and is measured only if it is named
     Soak,

@@ -49,6 +49,7 @@ impl Followed<'_> {
             tenant: tenant(client),
             run: self.run.clone(),
             after_seq: self.after_seq,
+            stream: false,
         };
         let watch = client.retry(|| {
             sent.again();
@@ -64,7 +65,7 @@ impl Followed<'_> {
                     return Ok(true);
                 }
                 Some(Event::Run(run)) => self.see_run(&run).await?,
-                None => {}
+                Some(Event::Published(_) | Event::Missed(_)) | None => {}
             }
         }
         Ok(false)

@@ -124,6 +124,7 @@ async fn wait(session: &Session, run: v1::Run) -> Result<ExitCode, Problem> {
         match event {
             Event::Run(run) => last = run,
             Event::Entry(entry) => entries = entry.seq,
+            Event::Published(_) | Event::Missed(_) => {}
         }
         let steps = text::count(entries, "step", "steps");
         let state = format!("{}: {}", last.id, runs::state(&last));

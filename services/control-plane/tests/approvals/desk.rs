@@ -76,7 +76,7 @@ impl Desk {
     pub(crate) async fn until(&self, so: impl Fn(&v1::Run) -> bool) -> anyhow::Result<v1::Run> {
         let found = self.watch(|event| match event {
             Event::Run(run) if so(&run) => Some(run),
-            Event::Run(_) | Event::Entry(_) => None,
+            _ => None,
         });
         found.await
     }
@@ -85,7 +85,7 @@ impl Desk {
     pub(crate) async fn recorded(&self, key: &str) -> anyhow::Result<()> {
         let found = self.watch(|event| match event {
             Event::Entry(entry) => entry.record.filter(|record| record.key == key).map(drop),
-            Event::Run(_) => None,
+            _ => None,
         });
         found.await
     }
@@ -93,7 +93,7 @@ impl Desk {
     /// Looks at what there is and at what comes, until it is found.
     async fn watch<T>(&self, find: impl Fn(Event) -> Option<T>) -> anyhow::Result<T> {
         let (tenant, run) = (self.client.tenant().to_string(), self.run.clone());
-        let request = v1::WatchRunRequest { tenant, run, after_seq: 0 };
+        let request = v1::WatchRunRequest { tenant, run, after_seq: 0, stream: false };
         let watch = || {
             let (mut runs, request) = (self.client.runs(), request.clone());
             async move { runs.watch_run(request).await }

@@ -3,9 +3,11 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tenure_sdk::{Failure, Payload};
+use tenure_spec::conversation::{Answer, Conversation};
 use tenure_spec::graph::Input;
 use tenure_spec::{DataType, template};
 
+use super::super::conversation;
 use super::chat;
 
 /// A value and what it is.
@@ -31,6 +33,9 @@ impl Data {
             let message = format!("the input of the run cannot be read: {why}");
             Failure::permanent("input_unusable", message)
         };
+        if let Some(conversation) = conversation::read(payload)? {
+            return Self::of_conversation(wanted.kind, &conversation).map_err(unusable);
+        }
         let value = match &wanted.default {
             Some(default) if payload.is_empty() => default.clone(),
             _ => read(payload).map_err(unusable)?,
@@ -38,6 +43,45 @@ impl Data {
         match wanted.kind {
             None => Ok(Self::guess(value)),
             Some(kind) => Self::convert(kind, value).map_err(unusable),
+        }
+    }
+
+    /// What a client's conversation is for a graph: the conversation itself, or the last thing
+    /// that was said where a graph takes something else. The model it names is the agent, and so
+    /// is none for a node to ask.
+    fn of_conversation(
+        wanted: Option<DataType>,
+        conversation: &Conversation,
+    ) -> Result<Self, String> {
+        let mut value = json!({"messages": conversation.messages, "model": ""});
+        if let Some(temperature) = conversation.temperature {
+            value["temperature"] = temperature.into();
+        }
+        if let Some(tokens) = conversation.max_tokens {
+            value["max_tokens"] = tokens.into();
+        }
+        let chat = Self::convert(DataType::OpenaiChat, value)?;
+        match wanted {
+            None | Some(DataType::OpenaiChat | DataType::Any) => Ok(chat),
+            Some(kind @ (DataType::ChatHistory | DataType::Json)) => {
+                Self::convert(kind, chat.value)
+            }
+            Some(kind) => {
+                let text = chat::last_text(&chat.value).unwrap_or_default();
+                Self::convert(kind, text.into())
+            }
+        }
+    }
+
+    /// What a client that keeps the conversation is told of this, the output of a graph.
+    pub(super) fn answer(&self) -> Answer {
+        let completion = || Answer::of_completion(&self.value);
+        match self.kind {
+            DataType::OpenaiChatResponse => completion().unwrap_or_default(),
+            DataType::ChatHistory | DataType::OpenaiChat => {
+                Answer::text(chat::last_text(&self.value).unwrap_or_default())
+            }
+            _ => Answer::text(self.text().unwrap_or_else(|_| self.shown())),
         }
     }
 

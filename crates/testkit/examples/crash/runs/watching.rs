@@ -39,6 +39,7 @@ impl Runs {
             tenant: self.client.tenant().to_string(),
             run: run.into(),
             after_seq: *after_seq,
+            stream: false,
         };
         let Ok(events) = self.client.runs().watch_run(request).await else { return false };
         let mut events = events.into_inner();
@@ -61,7 +62,7 @@ impl Runs {
                         return true;
                     }
                 }
-                None => {}
+                Some(Event::Published(_) | Event::Missed(_)) | None => {}
             }
         }
         false
