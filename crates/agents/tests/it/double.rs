@@ -69,7 +69,7 @@ async fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, kept: &Mute
     let _ = stream.write_all(body.as_bytes()).await;
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();

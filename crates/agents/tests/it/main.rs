@@ -28,4 +28,6 @@ mod rig;
 #[cfg(test)]
 mod secrets;
 #[cfg(test)]
+mod sweep;
+#[cfg(test)]
 mod takeover;

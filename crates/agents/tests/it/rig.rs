@@ -1,5 +1,6 @@
 //! The interpreter behind a worker of the SDK, against a control plane in this process.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,6 +69,11 @@ impl Rig {
             worker.run(CancellationToken::new()).await
         });
         Process(Some(runtime))
+    }
+
+    /// The folder of its workers.
+    pub(crate) fn folder(&self) -> &Path {
+        self.files.path()
     }
 
     fn settings(&self, models: ModelConfig) -> Settings {
