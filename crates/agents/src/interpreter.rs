@@ -22,6 +22,7 @@ use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
 use crate::model::{ModelConfig, Models, Router};
+use crate::tools::command::{Permits, Variables};
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -33,6 +34,8 @@ use turns::Ended;
 pub struct Settings {
     /// The folder that file tools can see, and nothing outside it.
     pub files: PathBuf,
+    /// Whether tools may write in that folder.
+    pub files_write: bool,
     /// How models are reached.
     pub models: ModelConfig,
     /// The hooks that graphs may call.
@@ -40,6 +43,17 @@ pub struct Settings {
     /// The programs that tools may start, by the name or path that a specification gives; none
     /// unless listed.
     pub programs: Vec<String>,
+    /// The variables that programs may see if a specification asks for them, with their values.
+    /// `PATH`, which they always see, says where programs are looked for.
+    pub environment: Variables,
+    /// The folders that programs may read, beside the system's and their own.
+    pub readable: Vec<PathBuf>,
+    /// The program that bounds other programs: [`sandbox::this_program`] if this one calls
+    /// [`sandbox::enter`]. Without it no command is executed.
+    ///
+    /// [`sandbox::this_program`]: crate::sandbox::this_program
+    /// [`sandbox::enter`]: crate::sandbox::enter
+    pub sandbox: Option<PathBuf>,
     /// What tools may do at most, whatever the policy of an agent says.
     pub policy: Option<Policy>,
 }
@@ -49,9 +63,13 @@ impl Settings {
     pub fn new(files: impl AsRef<Path>) -> Self {
         Self {
             files: files.as_ref().into(),
+            files_write: false,
             models: ModelConfig::default(),
             hooks: Vec::new(),
             programs: Vec::new(),
+            environment: Variables::default(),
+            readable: Vec::new(),
+            sandbox: None,
             policy: None,
         }
     }
@@ -95,22 +113,23 @@ struct Shared {
     files: Files,
     models: Models,
     http: reqwest::Client,
-    programs: Arc<[String]>,
+    permits: Permits,
     policy: Option<Arc<Policy>>,
 }
 
 impl Interpreter {
     /// An interpreter with these settings. A rustls crypto provider must be installed.
     pub fn new(settings: Settings) -> Result<Self, SetupError> {
+        let permits = permits(&settings);
         let folder = settings.files;
         let files = Files::open(&folder).map_err(|source| SetupError::Files { folder, source })?;
+        let files = files.writable(settings.files_write);
         let models = Models::new(settings.models).map_err(SetupError::Http)?;
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-        let programs = settings.programs.into();
         let policy = settings.policy.map(Arc::new);
-        Ok(Self { parts: Arc::new(Shared { files, models, http, programs, policy }), routes })
+        Ok(Self { parts: Arc::new(Shared { files, models, http, permits, policy }), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -136,5 +155,17 @@ impl Interpreter {
             Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
             Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }
+    }
+}
+
+/// What commands may do. The path of the folder is made absolute: they work elsewhere.
+fn permits(settings: &Settings) -> Permits {
+    Permits {
+        sandbox: settings.sandbox.clone(),
+        programs: settings.programs.clone().into(),
+        environment: settings.environment.clone(),
+        readable: settings.readable.clone().into(),
+        files: std::path::absolute(&settings.files).unwrap_or_else(|_| settings.files.clone()),
+        write: settings.files_write,
     }
 }

@@ -42,6 +42,7 @@ pub mod hooks;
 pub mod interpreter;
 pub mod model;
 mod patience;
+pub mod sandbox;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};

@@ -7,13 +7,19 @@
 //! keeps them whatever becomes of the source.
 
 pub mod agent;
+pub mod command;
 pub mod digest_file;
+pub mod edit_file;
 pub mod files;
 pub mod guard;
 pub mod http_request;
 pub mod list_files;
 pub mod read_file;
+pub mod search_files;
+pub mod time;
+pub mod todo;
 pub mod write_artifact;
+pub mod write_file;
 
 use std::sync::Arc;
 
@@ -38,6 +44,11 @@ pub trait Tool: Send + Sync {
     /// [`once`](tenure_sdk::Step::once).
     fn effect(&self) -> Effect {
         Effect::Idempotent
+    }
+
+    /// What a call with these arguments does: less than [`effect`](Self::effect), if they say so.
+    fn effect_of(&self, _arguments: &Value) -> Effect {
+        self.effect()
     }
 
     /// Whether a call asks models, whose cost it reports.
@@ -71,7 +82,7 @@ impl From<Value> for Output {
 /// What tools are made of; one per worker, except for the model and the retry rule of the agent.
 #[derive(Clone)]
 pub struct Parts {
-    /// The folder that file tools read.
+    /// The folder of the file tools.
     pub files: Files,
     /// The client of [`http_request`].
     pub http: reqwest::Client,
@@ -81,6 +92,8 @@ pub struct Parts {
     pub retry: Retry,
     /// The programs that tools may start on this worker; none unless its operator lists them.
     pub programs: Arc<[String]>,
+    /// What else commands may do.
+    pub permits: command::Permits,
 }
 
 /// The tools of one agent.
@@ -152,8 +165,8 @@ impl Toolbox {
         if let Some(failure) = checked.problems(&call.arguments) {
             return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
-        let (definition, effect) = (&checked.definition, checked.tool.effect().name());
-        let arguments = self.guard.admit(ctx, definition, effect, &call.arguments).await?;
+        let (definition, effect) = (&checked.definition, checked.tool.effect_of(&call.arguments));
+        let arguments = self.guard.admit(ctx, definition, effect.name(), &call.arguments).await?;
         checked.tool.call(ctx, &arguments).await
     }
 
@@ -199,16 +212,24 @@ async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Re
 /// The tools of one line of a specification.
 fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry, .. } = parts.clone();
+    let Parts { files, http, model, retry, permits, .. } = parts.clone();
     vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
+        Named::SearchFiles => Box::new(search_files::SearchFiles { files, retry }),
+        Named::WriteFile => Box::new(write_file::WriteFile { files, retry }),
+        Named::EditFile => Box::new(edit_file::EditFile { files, retry }),
+        Named::Todo => Box::new(todo::Todo),
+        Named::Time => Box::new(time::Time),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
         Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
         Named::HttpRequest { hosts } => {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }
         Named::Agent(agent) => Box::new(agent::Agent { spec: agent.clone() }),
+        Named::Command(command) => {
+            Box::new(command::Command::new((**command).clone(), permits, retry))
+        }
     }]
 }
 

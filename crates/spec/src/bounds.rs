@@ -43,6 +43,22 @@ pub(crate) const WINDOW: RangeInclusive<u64> = 2..=10_000;
 /// Rules of one policy, and tools of one rule: more cannot be looked over.
 pub(crate) const MAX_RULES: usize = 200;
 
+/// Arguments of a command, and names of its variables: a longer line is a program of its own.
+pub(crate) const MAX_ARGUMENTS: usize = 100;
+
+/// Length of one argument of a command in characters.
+pub(crate) const MAX_ARGUMENT: usize = 4_096;
+
+/// Address space of a process of a command, in MiB: what starts at all, and a terabyte.
+pub(crate) const MEMORY_MIB: RangeInclusive<u64> = 16..=1_048_576;
+
+/// Bytes of a command's output that are kept, and of its errors: both fit a payload even if each
+/// byte is written in six (`\u0000`).
+pub(crate) const OUTPUT_BYTES: RangeInclusive<u64> = 1_024..=65_536;
+
+/// Processes and threads of a command: more than any build, fewer than a machine has numbers for.
+pub(crate) const PROCESSES: RangeInclusive<u64> = 1..=4_096;
+
 /// Model replies in one run: a loop that needs more has lost its way.
 pub(crate) const TURNS: RangeInclusive<u64> = 1..=1_000;
 

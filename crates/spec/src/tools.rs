@@ -5,6 +5,7 @@
 //! its type, `read` and schema, a variant here, and a line in [`SOURCES`].
 
 mod agent;
+mod command;
 mod effect;
 mod http_request;
 
@@ -19,6 +20,7 @@ use crate::bounds::MAX_TOOL_NAME;
 use crate::node::Node;
 
 pub use agent::{AgentTool, Manner};
+pub use command::{CommandTool, Isolation};
 pub use effect::Effect;
 
 /// One tool, or a source of several.
@@ -33,27 +35,47 @@ pub enum Tool {
     ListFiles,
     /// Reads one file.
     ReadFile,
+    /// Finds lines in files.
+    SearchFiles,
+    /// Writes one file.
+    WriteFile,
+    /// Replaces a text in one file.
+    EditFile,
     /// Reads one file and asks the model a question about it, outside the conversation.
     DigestFile,
+    /// Keeps a list of tasks.
+    Todo,
+    /// Tells the time.
+    Time,
     /// Writes an artifact.
     WriteArtifact,
     /// Has another agent do something.
     Agent(AgentTool),
+    /// Executes a program.
+    Command(Box<CommandTool>),
 }
 
 /// The tools without options, with their descriptions.
-const PLAIN: [(Tool, &str); 4] = [
+const PLAIN: [(Tool, &str); 9] = [
     (Tool::ListFiles, "Lists the files that the run was given."),
     (Tool::ReadFile, "Reads one file."),
+    (Tool::SearchFiles, "Finds the lines of files that contain a text."),
+    (Tool::WriteFile, "Writes one file, if the worker's operator permits it."),
+    (
+        Tool::EditFile,
+        "Replaces an exact text in one file by another, if the worker's operator permits it.",
+    ),
     (
         Tool::DigestFile,
         "Reads one file and asks the model a question about it, outside the conversation.",
     ),
+    (Tool::Todo, "Keeps the model's list of tasks in the conversation."),
+    (Tool::Time, "Tells the date and time, in UTC and in a zone."),
     (Tool::WriteArtifact, "Writes an artifact."),
 ];
 
 /// The fields that name a source with options of its own.
-const SOURCES: [&str; 1] = ["agent"];
+const SOURCES: [&str; 2] = ["agent", "command"];
 
 impl Tool {
     /// The name of the tool, in documents and for the model; of a source of several, its own name.
@@ -62,9 +84,15 @@ impl Tool {
             Self::HttpRequest { .. } => http_request::NAME,
             Self::ListFiles => "list_files",
             Self::ReadFile => "read_file",
+            Self::SearchFiles => "search_files",
+            Self::WriteFile => "write_file",
+            Self::EditFile => "edit_file",
             Self::DigestFile => "digest_file",
+            Self::Todo => "todo",
+            Self::Time => "time",
             Self::WriteArtifact => "write_artifact",
             Self::Agent(agent) => &agent.name,
+            Self::Command(command) => &command.name,
         }
     }
 
@@ -101,7 +129,9 @@ impl Tool {
             return node.problem("names no tool", hint);
         }
         let fields = node.fields(&SOURCES)?;
-        fields.read("agent", AgentTool::read).map(Self::Agent)
+        let command = fields.read("command", CommandTool::read);
+        let command = command.map(|command| Self::Command(Box::new(command)));
+        fields.read("agent", AgentTool::read).map(Self::Agent).or(command)
     }
 }
 
@@ -122,8 +152,18 @@ fn plain(name: &str) -> Option<Tool> {
 }
 
 fn read_name(node: &Node<'_>) -> Option<&'static str> {
-    const NAMES: [&str; PLAIN.len() + 1] =
-        ["list_files", "read_file", "digest_file", "write_artifact", http_request::NAME];
+    const NAMES: [&str; PLAIN.len() + 1] = [
+        "list_files",
+        "read_file",
+        "search_files",
+        "write_file",
+        "edit_file",
+        "digest_file",
+        "todo",
+        "time",
+        "write_artifact",
+        http_request::NAME,
+    ];
     node.choice("tool", &NAMES.map(|name| (name, name)))
 }
 
@@ -143,6 +183,7 @@ impl Serialize for Tool {
                 json!({"name": self.name(), "hosts": hosts}).serialize(serializer)
             }
             Self::Agent(agent) => json!({"agent": agent}).serialize(serializer),
+            Self::Command(command) => json!({"command": command}).serialize(serializer),
             plain => serializer.serialize_str(plain.name()),
         }
     }
@@ -170,6 +211,7 @@ impl JsonSchema for Tool {
                 },
                 http_request::schema(),
                 source::<AgentTool>(generator, "agent", "Has another agent do something."),
+                source::<CommandTool>(generator, "command", "Executes a program."),
             ],
         })
     }

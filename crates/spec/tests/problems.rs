@@ -182,9 +182,50 @@ tools:
     tools[4].hosts[3]: host `a.b` is listed twice (remove one of the two)
     tools[4].hosts[4]: is not a host name (write the name alone, such as `api.example.com`: no scheme, port, path or wildcard)
     tools[5]: names no tool (give it a `name`, or one source, such as `{agent: {agent: researcher, …}}`)
-    tools[6]: unknown tool `fly` (use one of: list_files, read_file, digest_file, write_artifact, http_request)
+    tools[6]: unknown tool `fly` (use one of: list_files, read_file, search_files, write_file, edit_file, digest_file, todo, time, write_artifact, http_request)
     tools[7]: must be a text, not a number (write it in quotes)
     "#);
+}
+
+#[test]
+fn commands() {
+    let text = "
+name: a
+model: {provider: scripted, name: s, script: {turns: [{text: x}]}}
+tools:
+- command: {name: run, description: d}
+- command: {name: 'no name', description: d, program: p, directory: ../x, time: 0s, memory: 1}
+- command: {name: env, description: d, program: p, environment: [A=B], effect: twice, isolation: no}
+- command:
+    name: args
+    description: d
+    program: p
+    stdin: true
+    args: ['a{list}', '{stdin}']
+    parameters:
+      type: object
+      properties:
+        stdin: {type: string}
+        list: {type: array, items: {type: string}}
+        gone: {type: string}
+        form: {type: object}
+- {command: {name: both, description: d, program: p}, agent: {agent: x, description: d}}
+";
+    insta::assert_snapshot!(problems(text), @"
+    tools[0].command.program: is missing (name the program, such as `program: python3`)
+    tools[1].command.name: is not a tool's name (use A-Z, a-z, 0-9, `_` and `-`, at most 64 characters)
+    tools[1].command.directory: leads out of the worker's folder (give a path below it, such as `src`)
+    tools[1].command.time: nothing ends in zero time (give a longer time, or remove it)
+    tools[1].command.memory: 1 is out of range (write a whole number from 16 to 1048576)
+    tools[2].command.isolation: unknown isolation `no` (use one of: preferred, required)
+    tools[2].command.environment[0]: is not a variable's name (use A-Z, a-z, 0-9 and `_`)
+    tools[2].command.effect: unknown effect `twice` (use one of: read, idempotent, once)
+    tools[3].command.parameters.stdin: is the standard input (call the parameter otherwise)
+    tools[3].command.parameters.list: is a part of the argument `a{list}` (a list becomes several arguments: write `{list}` alone)
+    tools[3].command.parameters.gone: is used nowhere (write `{gone}` in `args`)
+    tools[3].command.parameters.form: can become no argument (give it `type: string`, `integer`, `number`, `boolean`, or `array` of strings)
+    tools[4]: names no tool (give it a `name`, or one source, such as `{agent: {agent: researcher, …}}`)
+    ");
 }
 
 #[test]

@@ -23,8 +23,16 @@ use ui::{Ui, note};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn main() -> ExitCode {
+    // Before there is a second thread: a process of several cannot enter namespaces.
+    match tenure_worker::enter_sandbox() {
+        Some(status) => status,
+        None => start(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn start() -> ExitCode {
     let cli = Cli::parse();
     // An error says that there is one already, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();

@@ -5,6 +5,7 @@ use std::{env, fs};
 
 use anyhow::Context as _;
 use clap::Parser;
+use tenure_agents::tools::command::Variables;
 use tenure_agents::{DefaultModel, Hook, ModelConfig, Policy, Secret, read_policy, read_script};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
@@ -39,6 +40,10 @@ pub struct Config {
     /// Folder that agents may read; they see nothing outside it.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub files: PathBuf,
+    /// Let agents write in that folder: with the tools `write_file` and `edit_file`, and by the
+    /// programs that they may start.
+    #[arg(long, env = "TENURE_FILES_WRITE")]
+    pub files_write: bool,
     /// Host, beside the providers' own, that keys may be sent to when a specification names it in
     /// `base_url`; may be given several times.
     #[arg(
@@ -66,6 +71,26 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub programs: Vec<String>,
+    /// Variable of this process that such programs may see, if a specification asks for it; may be
+    /// given several times. They see no other but PATH.
+    #[arg(
+        id = "variable",
+        long = "allow-env",
+        value_name = "NAME",
+        env = "TENURE_ALLOW_ENV",
+        value_delimiter = ','
+    )]
+    pub variables: Vec<String>,
+    /// Folder that such programs may read and execute, such as that of a compiler in a home
+    /// directory; may be given several times. They can read their own and the system's.
+    #[arg(
+        id = "readable",
+        long = "allow-read",
+        value_name = "DIR",
+        env = "TENURE_ALLOW_READ",
+        value_delimiter = ','
+    )]
+    pub readable: Vec<PathBuf>,
     /// File with a policy for the tools of all agents on this worker (YAML, as `policy` in a
     /// specification): what an agent's own policy allows, this one may still refuse.
     #[arg(long, value_name = "FILE", env = "TENURE_POLICY")]
@@ -99,6 +124,12 @@ impl Config {
         let models = models(self.model_hosts.clone(), |name| env::var(name).ok());
         let models = ModelConfig { default: self.model.clone(), ..models };
         Self { models, ..self }
+    }
+
+    /// The variables that programs may see, as far as this process has them, and where programs are.
+    pub(crate) fn environment(&self) -> Variables {
+        let names = self.variables.iter().map(String::as_str).chain(["PATH"]);
+        names.filter_map(|name| Some((name.to_owned(), env::var(name).ok()?))).collect()
     }
 
     /// The policy of the file.

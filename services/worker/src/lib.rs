@@ -14,6 +14,7 @@ use tenure_sdk::{Client, Worker};
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+pub use tenure_agents::sandbox::enter as enter_sandbox;
 
 use announce::Announcer;
 
@@ -23,9 +24,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let files = config.files.clone();
     let interpreter = Interpreter::new(Settings {
         files,
+        files_write: config.files_write,
         models: config.models.clone(),
         hooks: config.hooks()?,
         programs: config.programs.clone(),
+        environment: config.environment(),
+        readable: config.readable.clone(),
+        sandbox: Some(tenure_agents::sandbox::this_program()),
         policy: config.policy()?,
     })?;
     let first = config.tenants.first().context("a worker needs at least one tenant")?;

@@ -7,8 +7,16 @@ use tenure_worker::Config;
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+fn main() -> ExitCode {
+    // Before there is a second thread: a process of several cannot enter namespaces.
+    match tenure_worker::enter_sandbox() {
+        Some(status) => status,
+        None => work(),
+    }
+}
+
 #[tokio::main]
-async fn main() -> ExitCode {
+async fn work() -> ExitCode {
     // Before anything can make a TLS client: without a provider those panic. It fails only if one
     // is installed already, which is as good.
     rustls::crypto::ring::default_provider().install_default().ok();

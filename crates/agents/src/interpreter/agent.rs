@@ -40,7 +40,8 @@ impl Agent {
             http: shared.http.clone(),
             model: model.clone(),
             retry,
-            programs: shared.programs.clone(),
+            programs: shared.permits.programs.clone(),
+            permits: shared.permits.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
+use tenure_spec::Effect;
 
 use super::read_file::path_schema;
 use super::{Files, Output, Tool, step_name, text};
@@ -46,6 +47,10 @@ impl Tool for DigestFile {
                 "additionalProperties": false,
             }),
         }
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Read
     }
 
     fn is_metered(&self) -> bool {

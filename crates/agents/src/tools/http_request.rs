@@ -12,6 +12,7 @@ use reqwest::redirect::{self, Policy};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde_json::{Map, Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
+use tenure_spec::Effect;
 
 use super::{Output, Tool, step_name, text};
 use crate::model::Definition;
@@ -129,6 +130,13 @@ impl Tool for HttpRequest {
                 "required": ["method", "url"],
                 "additionalProperties": false,
             }),
+        }
+    }
+
+    fn effect_of(&self, arguments: &Value) -> Effect {
+        match method(text(arguments, "method")) {
+            Ok(method) if method.is_safe() => Effect::Read,
+            _ => self.effect(),
         }
     }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Retry, Stop};
+use tenure_spec::Effect;
 
 use super::files::Listing;
 use super::{Files, Output, Tool, step_name, text};
@@ -31,12 +32,17 @@ impl Tool for ListFiles {
                     "pattern": {
                         "type": "string",
                         "maxLength": 256,
-                        "description": "How the paths end, such as `.md` or `notes/**/*.md`.",
+                        "description": "How the paths end (`.md`), or a pattern of names (`*_test.py`) or \
+                            paths (`notes/**/*.md`).",
                     },
                 },
                 "additionalProperties": false,
             }),
         }
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Read
     }
 
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {

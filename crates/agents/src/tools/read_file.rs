@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Retry, Stop};
+use tenure_spec::Effect;
 
 use super::{Files, Output, Tool, step_name, text};
 use crate::model::Definition;
@@ -28,6 +29,10 @@ impl Tool for ReadFile {
                 "additionalProperties": false,
             }),
         }
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Read
     }
 
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {

@@ -47,8 +47,10 @@ async fn a_pattern_is_an_ending() {
         assert_eq!(paths(&files, pattern).await, ["b.md", "notes/old/d.md"], "{pattern}");
     }
     assert_eq!(paths(&files, "notes/**/*.md").await, ["notes/old/d.md"]);
+    assert_eq!(paths(&files, "[ab].*").await, ["a.txt", "b.md"]);
+    assert_eq!(paths(&files, "notes/*.MD").await, ["notes/c.MD"], "a star stays in its folder");
     assert_eq!(paths(&files, ".png").await, ["notes/picture.png"]);
-    assert_eq!(files.list("a?[b].*.md").await.unwrap_err().code, "file_pattern");
+    assert_eq!(files.list("a[b.md").await.unwrap_err().code, "file_pattern");
 }
 
 #[tokio::test]

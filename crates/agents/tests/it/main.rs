@@ -6,9 +6,15 @@ mod agents;
 #[cfg(test)]
 mod budget;
 #[cfg(test)]
+mod coding;
+#[cfg(test)]
+mod command;
+#[cfg(test)]
 mod conversation;
 #[cfg(test)]
 mod double;
+#[cfg(test)]
+mod editing;
 #[cfg(test)]
 mod example;
 #[cfg(test)]

@@ -1,6 +1,5 @@
 //! The interpreter behind a worker of the SDK, against a control plane in this process.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,8 +21,10 @@ pub(crate) struct Rig {
     pub(crate) app: App,
     /// The hooks that workers know.
     pub(crate) hooks: Vec<Hook>,
+    /// What workers are told beside the hooks and the models.
+    pub(crate) base: Settings,
     pub(crate) policy: Option<tenure_spec::Policy>,
-    files: TempDir,
+    pub(crate) files: TempDir,
 }
 
 /// A worker as a process would be: with threads of its own, which a kill ends together.
@@ -43,7 +44,8 @@ impl Rig {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        Self { app: App::start().await, hooks: Vec::new(), policy: None, files: folder }
+        let base = Settings::new(folder.path());
+        Self { app: App::start().await, hooks: Vec::new(), base, policy: None, files: folder }
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
@@ -71,14 +73,9 @@ impl Rig {
         Process(Some(runtime))
     }
 
-    /// The folder of its workers.
-    pub(crate) fn folder(&self) -> &Path {
-        self.files.path()
-    }
-
     fn settings(&self, models: ModelConfig) -> Settings {
         let (hooks, policy) = (self.hooks.clone(), self.policy.clone());
-        Settings { models, hooks, policy, ..Settings::new(self.files.path()) }
+        Settings { models, hooks, policy, ..self.base.clone() }
     }
 
     /// Publishes, runs without keys and waits for the end.
@@ -110,6 +107,19 @@ impl Rig {
         let mut records: Vec<_> = entries.filter_map(|entry| entry.record).collect();
         records.sort_by(|a, b| a.key.cmp(&b.key));
         records
+    }
+
+    /// The results of the steps whose keys end so, in the order of the keys.
+    pub(crate) async fn results(&self, run: &v1::Run, name: &str) -> Vec<Value> {
+        let records =
+            self.records(run).await.into_iter().filter(|record| record.key.ends_with(name));
+        let result = |record: v1::Record| match record.status {
+            Some(v1::record::Status::Succeeded(payload)) => {
+                serde_json::from_slice(&payload.data).unwrap()
+            }
+            other => panic!("{}: {other:?}", record.key),
+        };
+        records.map(result).collect()
     }
 
     /// The keys of a run, sorted: parallel calls are recorded in any order.

@@ -186,6 +186,6 @@ impl World {
 
     /// The ledger that `once` tools write to.
     fn effects(&self) -> String {
-        std::fs::read_to_string(self.rig.folder().join("refunds.csv")).unwrap_or_default()
+        std::fs::read_to_string(self.rig.files.path().join("refunds.csv")).unwrap_or_default()
     }
 }
