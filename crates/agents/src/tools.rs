@@ -133,6 +133,11 @@ impl Toolbox {
         self.tools.iter().map(|checked| checked.definition.clone()).collect()
     }
 
+    /// The policies that calls are under.
+    pub fn guard(&self) -> &Guard {
+        &self.guard
+    }
+
     /// How many of these calls ask models, and so cost money.
     pub fn metered(&self, calls: &[ToolCall]) -> usize {
         let metered =
@@ -147,7 +152,18 @@ impl Toolbox {
     /// Makes one call in a scope of its own, and gives the message that tells the model beside the
     /// rest of what it gave.
     pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Output), Stop> {
-        let output = match self.attempt(ctx, call).await {
+        self.call_guarded(ctx, call, true).await
+    }
+
+    /// [`call`](Self::call), where it was recorded whether the tenant has a policy: without any
+    /// policy nothing has to be decided, and written down.
+    pub async fn call_guarded(
+        &self,
+        ctx: &Context,
+        call: &ToolCall,
+        guarded: bool,
+    ) -> Result<(Message, Output), Stop> {
+        let output = match self.attempt(ctx, call, guarded).await {
             Ok(output) => output,
             Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
             Err(stop) => return Err(stop),
@@ -157,7 +173,7 @@ impl Toolbox {
         Ok((message, output))
     }
 
-    async fn attempt(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
+    async fn attempt(&self, ctx: &Context, call: &ToolCall, guarded: bool) -> Result<Output, Stop> {
         let Some(checked) = self.named(&call.name) else {
             // The name is the model's invention and may not be fit for a key.
             return fail(ctx, "tool:unknown", &call.arguments, &self.unknown(&call.name)).await;
@@ -166,7 +182,8 @@ impl Toolbox {
             return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
         let (definition, effect) = (&checked.definition, checked.tool.effect_of(&call.arguments));
-        let arguments = self.guard.admit(ctx, definition, effect.name(), &call.arguments).await?;
+        let effect = effect.name();
+        let arguments = self.guard.admit(ctx, guarded, definition, effect, &call.arguments).await?;
         checked.tool.call(ctx, &arguments).await
     }
 

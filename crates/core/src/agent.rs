@@ -18,6 +18,8 @@ pub struct Tenant {
     pub name: Name,
     /// How many of its runs may be leased at a time; `None` for any number.
     pub max_running: Option<u32>,
+    /// What the tools of all its agents may do at most, as a document; `None` for anything.
+    pub policy: Option<String>,
     /// When it was created.
     pub created_at: Timestamp,
 }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tenure_core::{ArtifactId, Digest, EntryKind, Name, RunId, Scope, Timestamp};
 
 use crate::call::Call;
+use crate::client::Client;
 use crate::entropy;
 use crate::interrupt::{Approval, Interrupt};
 use crate::step::{Retry, Step};
@@ -71,6 +72,11 @@ impl Context {
     /// How many leases of the run were taken up before this one.
     pub fn attempt(&self) -> u32 {
         self.leased.attempts
+    }
+
+    /// A client that speaks for the run's tenant. What it does is not recorded: ask it inside a step.
+    pub fn client(&self) -> &Client {
+        &self.leased.client
     }
 
     /// The version's specification as canonical JSON.

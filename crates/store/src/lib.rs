@@ -315,6 +315,9 @@ pub trait Tx: Send {
     /// their own or back; false if there is no such. What is leased already goes on.
     async fn set_cap(&mut self, of: Capped, max_running: Option<u32>) -> Result<bool>;
 
+    /// Sets or removes the policy of a tenant; false if there is none.
+    async fn set_policy(&mut self, tenant: TenantId, policy: Option<&str>) -> Result<bool>;
+
     /// Adds an artifact of a locked run; if the name is taken, what has it.
     async fn put_artifact(
         &mut self,

@@ -2,6 +2,7 @@
 
 mod agents;
 mod inbox;
+mod policy;
 mod run;
 mod runs;
 mod value;
@@ -14,7 +15,8 @@ use tenure_core::Name;
 
 pub(crate) use agents::{Agents, Tenants};
 pub(crate) use inbox::{Filter, Inbox, ListInbox, Which};
-pub(crate) use run::{Input, Policy, Run, Terms};
+pub(crate) use policy::Policy;
+pub(crate) use run::{Input, Run, Terms, TurnPolicy};
 pub(crate) use runs::{Fork, Given, ListRuns, Patch, Runs, Steer, Tools};
 pub(crate) use value::{AgentRef, Cap};
 
@@ -102,10 +104,13 @@ pub(crate) enum Command {
     /// Tenants, the walls between users of one installation.
     #[command(subcommand)]
     Tenants(Tenants),
+    /// What tools may do: the tenant's policy, and what a policy would have done.
+    #[command(subcommand)]
+    Policy(Policy),
     /// Print the JSON Schema of agent specifications, for editors.
     Schema,
     /// Run the stock worker, which executes agents.
-    Worker(Worker),
+    Worker(Box<Worker>),
     /// Run the control plane, which keeps runs and hands them to workers.
     ControlPlane(Box<tenure_control_plane::Config>),
 }

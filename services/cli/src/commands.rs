@@ -5,6 +5,7 @@ pub(crate) mod apply;
 pub(crate) mod artifacts;
 pub(crate) mod inbox;
 pub(crate) mod journal;
+pub(crate) mod policy;
 pub(crate) mod run;
 pub(crate) mod runs;
 pub(crate) mod schema;

@@ -34,7 +34,8 @@ impl Agent {
         let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
         let retry = retry(&spec.retry);
         let ceiling = shared.policy.clone();
-        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling };
+        let tenants = shared.tenants.clone();
+        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling, tenants };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),

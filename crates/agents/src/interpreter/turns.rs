@@ -1,7 +1,8 @@
 //! The loop between a model and its tools.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sdk::{Context, EntryKind, Stop, join};
+use tenure_sdk::{Context, EntryKind, Failure, Stop, Usage, join};
 use tenure_spec::AgentTool;
 use tenure_spec::conversation::Answer;
 
@@ -40,7 +41,7 @@ pub(super) async fn take(
             messages.push(Message::user(WRAP_UP));
         }
         view.move_on(agent, &turn.scope, &messages, budget).await?;
-        let mut reply = ask(agent, client, &turn, view.of(&messages)).await?;
+        let Asked { mut reply, guarded } = ask(agent, client, &turn, view.of(&messages)).await?;
         budget.spend(&reply.usage);
         if reply.cut && client.is_some() {
             return Ok(Ended::Said(conversation::cut(reply)));
@@ -49,7 +50,7 @@ pub(super) async fn take(
         let theirs = handed_over(client, &mut reply);
         let mut transfer = None;
         if !reply.calls.is_empty() && !turn.last {
-            let made = call(agent, &turn, &reply, budget).await?;
+            let made = call(agent, &turn, &reply, guarded, budget).await?;
             messages.extend(made.results);
             transfer = made.transfer;
         }
@@ -90,6 +91,15 @@ fn handed_over(client: Option<&Client>, reply: &mut Reply) -> Vec<ToolCall> {
     theirs
 }
 
+/// A reply, and whether the tenant had a policy for its calls when it came.
+#[derive(Serialize, Deserialize)]
+struct Asked {
+    #[serde(flatten)]
+    reply: Reply,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    guarded: bool,
+}
+
 /// Asks the model for its next message. The fingerprint is that of the conversation: a replay that
 /// comes to this turn with another one must not be given this reply.
 async fn ask(
@@ -97,16 +107,26 @@ async fn ask(
     client: Option<&Client>,
     turn: &Turn,
     messages: Vec<Message>,
-) -> Result<Reply, Stop> {
+) -> Result<Asked, Stop> {
     let step = turn.scope.step("model").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let request =
         Request { system: agent.system.clone(), messages, tools: offered(agent, client, turn) };
-    let reply: Reply = step.run_metered(|_| crate::ask(&*agent.model, &request)).await?;
-    if reply.cut && client.is_none() {
+    let asked: Asked = step.run_metered(|_| answered(agent, &turn.scope, &request)).await?;
+    if asked.reply.cut && client.is_none() {
         let message = "the reply was cut at the model's limit of tokens; raise `model.max_tokens`";
         return Err(Stop::failed("model_reply_cut", message));
     }
-    Ok(reply)
+    Ok(asked)
+}
+
+async fn answered(
+    agent: &Agent,
+    turn: &Context,
+    request: &Request,
+) -> Result<(Asked, Usage), Failure> {
+    let (reply, usage) = crate::ask(&*agent.model, request).await?;
+    let guarded = !reply.calls.is_empty() && agent.tools.guard().is_needed(turn).await;
+    Ok((Asked { reply, guarded }, usage))
 }
 
 /// The tools that may be called in a turn.
@@ -135,6 +155,7 @@ async fn call(
     agent: &Agent,
     turn: &Turn,
     reply: &Reply,
+    guarded: bool,
     budget: &mut Budget,
 ) -> Result<Made, Stop> {
     let metered = agent.tools.metered(&reply.calls);
@@ -146,7 +167,8 @@ async fn call(
     let scopes = (0..reply.calls.len()).map(|place| turn.scope.scope(&format!("call/{place}")));
     let scopes = scopes.collect::<Result<Vec<_>, _>>()?;
     let calls = scopes.iter().zip(&reply.calls);
-    let made = join(calls.map(|(scope, call)| agent.tools.call(scope, call))).await?;
+    let made =
+        join(calls.map(|(scope, call)| agent.tools.call_guarded(scope, call, guarded))).await?;
     let mut results = Vec::with_capacity(made.len());
     let mut transfer = None;
     for (message, output) in made {

@@ -9,16 +9,20 @@
 //! turn/1/call/0/tool:refund       the call, with the arguments that were approved
 //! ```
 
+mod tenants;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sdk::{Approval, Context, Decision, EntryKind, Failure, Retry, Stop};
+use tenure_sdk::{Approval, Context, Decision, EntryKind, Failure, Stop};
 use tenure_spec::Policy;
 use tenure_spec::policy::{Call, Mode, Ruling, Verdict};
 
 use crate::model::Definition;
+
+pub use tenants::Tenants;
 
 /// The policies that hold for an agent on a worker.
 #[derive(Clone, Default)]
@@ -29,13 +33,17 @@ pub struct Guard {
     pub own: Option<Policy>,
     /// The worker's, which no agent can loosen.
     pub ceiling: Option<Arc<Policy>>,
+    /// Those of tenants, which no agent can loosen either.
+    pub tenants: Arc<Tenants>,
 }
 
 /// What was decided about a call: what the journal keeps.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Decided {
+    /// What the tool does to the world.
+    effect: String,
     verdict: Verdict,
-    /// Who decided: `agent rule 1`, `worker default`.
+    /// Who decided: `agent rule 1`, `worker default`, `tenant rule 0`.
     by: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -54,11 +62,12 @@ impl Guard {
     pub(super) async fn admit(
         &self,
         ctx: &Context,
+        guarded: bool,
         tool: &Definition,
         effect: &str,
         arguments: &Value,
     ) -> Result<Value, Stop> {
-        if self.own.is_none() && self.ceiling.is_none() {
+        if self.own.is_none() && self.ceiling.is_none() && !guarded {
             return Ok(arguments.clone());
         }
         let call = Call { tool: &tool.name, effect, arguments, agent: &self.agent };
@@ -83,24 +92,34 @@ impl Guard {
 
     async fn decide(&self, ctx: &Context, call: &Call<'_>) -> Result<Decided, Stop> {
         let step = ctx.step("policy").kind(EntryKind::Marker).input(call.arguments);
-        let decided = || std::future::ready(Ok(self.decided(call)));
-        step.retry(Retry::NONE).run(|_| decided()).await
+        step.run(async |_| {
+            let tenant = self.tenants.policy(ctx.client()).await?;
+            Ok(self.decided(call, tenant.as_deref()))
+        })
+        .await
     }
 
-    fn decided(&self, call: &Call<'_>) -> Decided {
-        let policies = [("agent", self.own.as_ref()), ("worker", self.ceiling.as_deref())];
+    /// Whether a reply of a model that was given now has to be guarded though neither the agent nor
+    /// the worker has a policy. Where that cannot be found out it has to be.
+    pub async fn is_needed(&self, ctx: &Context) -> bool {
+        self.tenants.policy(ctx.client()).await.map_or(true, |policy| policy.is_some())
+    }
+
+    fn decided(&self, call: &Call<'_>, tenant: Option<&Policy>) -> Decided {
+        let policies =
+            [("agent", self.own.as_ref()), ("worker", self.ceiling.as_deref()), ("tenant", tenant)];
         let mut strictest: Option<Decided> = None;
         let mut would = Verdict::Allow;
         for (whose, policy) in policies {
             let Some(policy) = policy else { continue };
             let ruling = policy.decide(call);
             would = would.max(ruling.verdict);
-            let decided = Decided::of(whose, policy.mode, &ruling);
+            let decided = Decided::of(whose, policy.mode, call, &ruling);
             if strictest.as_ref().is_none_or(|other| decided.verdict > other.verdict) {
                 strictest = Some(decided);
             }
         }
-        let decided = strictest.unwrap_or_else(Decided::nobody);
+        let decided = strictest.unwrap_or_else(|| Decided::nobody(call));
         let dry_run = (would > decided.verdict).then_some(would);
         Decided { dry_run, ..decided }
     }
@@ -134,10 +153,11 @@ impl Guard {
 }
 
 impl Decided {
-    fn of(whose: &str, mode: Mode, ruling: &Ruling<'_>) -> Self {
+    fn of(whose: &str, mode: Mode, call: &Call<'_>, ruling: &Ruling<'_>) -> Self {
         let place = ruling.rule.map_or_else(|| "default".into(), |rule| format!("rule {rule}"));
         let (rule, enforced) = (ruling.by, mode == Mode::Enforce);
         Self {
+            effect: call.effect.into(),
             verdict: if enforced { ruling.verdict } else { Verdict::Allow },
             by: format!("{whose} {place}"),
             reason: rule.and_then(|rule| rule.reason.clone()),
@@ -147,10 +167,10 @@ impl Decided {
         }
     }
 
-    fn nobody() -> Self {
-        let by = "nobody".into();
+    fn nobody(call: &Call<'_>) -> Self {
+        let (effect, by) = (call.effect.into(), "nobody".into());
         let verdict = Verdict::Allow;
-        Self { verdict, by, reason: None, assignee: None, timeout: None, dry_run: None }
+        Self { effect, verdict, by, reason: None, assignee: None, timeout: None, dry_run: None }
     }
 }
 

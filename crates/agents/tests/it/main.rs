@@ -12,6 +12,8 @@ mod command;
 #[cfg(test)]
 mod conversation;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod double;
 #[cfg(test)]
 mod editing;

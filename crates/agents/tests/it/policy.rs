@@ -100,7 +100,10 @@ async fn a_policy_that_is_tried_out_only_writes_down_what_it_would_do() {
     let decided = records.iter().find(|record| record.key.ends_with("policy")).unwrap();
     let Some(v1::record::Status::Succeeded(decided)) = &decided.status else { panic!() };
     let decided: Value = serde_json::from_slice(&decided.data).unwrap();
-    assert_eq!(decided, json!({"verdict": "allow", "by": "agent default", "dry_run": "deny"}));
+    assert_eq!(
+        decided,
+        json!({"effect": "idempotent", "verdict": "allow", "by": "agent default", "dry_run": "deny"})
+    );
 }
 
 #[tokio::test]
@@ -114,4 +117,23 @@ async fn an_agent_cannot_allow_what_its_worker_refuses() {
     // It was not even tried: the refusal is the call's only record.
     let records = rig.records(&run).await;
     assert!(records.iter().all(|record| failed(record).is_none()), "{records:?}");
+}
+
+#[tokio::test]
+async fn a_policy_of_the_tenant_holds_for_all_its_agents() {
+    let rig = Rig::with(&[("a.md", "A")]).await;
+    let policy = Some("rules: [{tools: ['read_*'], then: deny, reason: closed}]".into());
+    let request = v1::SetTenantPolicyRequest { tenant: "default".into(), policy };
+    rig.app.client.tenants().set_tenant_policy(request).await.unwrap();
+    let without = reader("{}").replace("policy: {}\n", "");
+    let run = rig.ended(&without, Arc::new(Nobody)).await;
+    let error = told(&run)["error"].to_string();
+    assert!(error.contains("(tenant rule 0): closed"), "{error}");
+
+    let wrong = v1::SetTenantPolicyRequest {
+        tenant: "default".into(),
+        policy: Some("rules: [{then: perhaps}]".into()),
+    };
+    let refused = rig.app.client.tenants().set_tenant_policy(wrong).await.unwrap_err();
+    assert!(refused.message().contains("rules[0].then: unknown verdict"), "{refused}");
 }

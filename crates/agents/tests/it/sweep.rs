@@ -20,11 +20,12 @@ use stop::{Execution, Place};
 #[tokio::test]
 async fn question_answering() {
     sweep(&Example {
-        documents: &["question-answering/chain.json"],
-        files: None,
         script: Some("question-answering/model.yaml"),
-        input: r#""Why does a worker renew its lease?""#,
-        output: "It shows that it is still alive.",
+        ..Example::of(
+            &["question-answering/chain.json"],
+            r#""Why does a worker renew its lease?""#,
+            "It shows that it is still alive.",
+        )
     })
     .await;
 }
@@ -32,11 +33,26 @@ async fn question_answering() {
 #[tokio::test]
 async fn document_digest() {
     sweep(&Example {
-        documents: &["document-digest/agent.yaml"],
         files: Some("research/sources"),
-        script: None,
-        input: r#""Digest the sources.""#,
-        output: "The report is written to report.md.",
+        ..Example::of(
+            &["document-digest/agent.yaml"],
+            r#""Digest the sources.""#,
+            "The report is written to report.md.",
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn support_triage() {
+    sweep(&Example {
+        files: Some("support-triage/shop"),
+        programs: &["sh"],
+        ..Example::of(
+            &["support-triage/agent.yaml"],
+            r##""The lamp of order #1002 arrived broken.""##,
+            r#""refunded":"129.00""#,
+        )
     })
     .await;
 }
@@ -44,11 +60,26 @@ async fn document_digest() {
 #[tokio::test]
 async fn research() {
     sweep(&Example {
-        documents: &["research/lead.yaml", "research/researcher.yaml"],
         files: Some("research/sources"),
-        script: None,
-        input: r#""Why do cities plant street trees?""#,
-        output: "The report is report.md.",
+        ..Example::of(
+            &["research/lead.yaml", "research/researcher.yaml"],
+            r#""Why do cities plant street trees?""#,
+            "The report is report.md.",
+        )
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn coding_assistant() {
+    sweep(&Example {
+        files: Some("coding-assistant/project"),
+        programs: &["cc"],
+        ..Example::of(
+            &["coding-assistant/agent.yaml"],
+            r#""Make the tests pass.""#,
+            "the tests pass.",
+        )
     })
     .await;
 }
@@ -56,11 +87,12 @@ async fn research() {
 #[tokio::test]
 async fn nightly_report() {
     sweep(&Example {
-        documents: &["nightly-report/agent.yaml"],
         files: Some("nightly-report/shops"),
-        script: None,
-        input: r#""2026-11-20""#,
-        output: "The report of 2026-11-20 is report.md.",
+        ..Example::of(
+            &["nightly-report/agent.yaml"],
+            r#""2026-11-20""#,
+            "The report of 2026-11-20 is report.md.",
+        )
     })
     .await;
 }

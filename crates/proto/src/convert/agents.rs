@@ -10,6 +10,7 @@ pub fn tenant(tenant: &Tenant) -> v1::Tenant {
         id: tenant.id.to_string(),
         name: tenant.name.to_string(),
         max_running: tenant.max_running,
+        policy: tenant.policy.clone(),
         created_at: Some(timestamp(tenant.created_at)),
     }
 }

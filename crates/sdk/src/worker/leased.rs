@@ -37,7 +37,7 @@ pub(crate) struct Leased {
     pub(super) lease: String,
     pub(super) epoch: u64,
     /// Speaks for the run's tenant.
-    pub(super) client: Client,
+    pub(crate) client: Client,
     pub(super) standing: Standing,
     pub(super) journal: Journal,
     publishing: Publishing,
@@ -60,7 +60,7 @@ pub(crate) struct Leased {
 
 /// What a leased run is made of, beside what the wire says.
 pub(super) struct Parts {
-    pub(super) client: Client,
+    pub(crate) client: Client,
     pub(super) commits: Arc<Commits>,
     pub(super) publishing: Publishing,
     pub(super) standing: Standing,

@@ -48,6 +48,19 @@ impl TenantService for Api {
         Ok(Response::new(v1::ListTenantsResponse { tenants, next_page_token }))
     }
 
+    async fn set_tenant_policy(
+        &self,
+        request: Request<v1::SetTenantPolicyRequest>,
+    ) -> Result<Response<v1::Tenant>, Status> {
+        let request = request.into_inner();
+        let set = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.set_tenant_policy(&tenant, request.policy.as_deref()).await
+        };
+        let tenant = set.await.map_err(|error| self.refuse(&error))?;
+        Ok(Response::new(convert::tenant(&tenant)))
+    }
+
     async fn set_tenant_cap(
         &self,
         request: Request<v1::SetTenantCapRequest>,

@@ -34,6 +34,8 @@ CREATE TABLE tenants (
     name        text COLLATE "C" NOT NULL UNIQUE,
     -- null for any number
     max_running bigint CHECK (max_running >= 0),
+    -- what the tools of all its agents may do at most; null for anything
+    policy      text,
     created_at  timestamptz NOT NULL
 );
 

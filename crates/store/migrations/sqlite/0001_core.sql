@@ -10,6 +10,8 @@ CREATE TABLE tenants (
     name        TEXT NOT NULL UNIQUE,
     -- null for any number
     max_running INTEGER CHECK (max_running >= 0),
+    -- what the tools of all its agents may do at most; null for anything
+    policy      TEXT,
     created_at  INTEGER NOT NULL
 ) STRICT;
 

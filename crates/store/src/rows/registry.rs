@@ -13,6 +13,7 @@ impl<R: Columns> Reader<'_, R> {
             id: TenantId::new(self.id("tenant_id")?),
             name: self.name("name")?,
             max_running: self.small_if("max_running")?,
+            policy: self.text_if("policy")?,
             created_at: self.time("created_at")?,
         })
     }

@@ -1,18 +1,18 @@
 //! Tenants.
 
 use sqlx::{SqliteConnection, SqlitePool};
-use tenure_core::Name;
 use tenure_core::agent::Tenant;
+use tenure_core::{Name, TenantId};
 
 use super::row::micros;
 use crate::Result;
 use crate::columns::limit as bound;
 use crate::rows::Reader;
 
-pub(super) const STATEMENTS: &[&str] = &[FIND, LIST, INSERT];
+pub(super) const STATEMENTS: &[&str] = &[FIND, LIST, INSERT, SET_POLICY];
 
 const FIND: &str = "-- find_tenant
-SELECT tenant_id, name, max_running, created_at FROM tenants WHERE name = $1";
+SELECT tenant_id, name, max_running, policy, created_at FROM tenants WHERE name = $1";
 
 pub(super) async fn find(pool: &SqlitePool, name: &Name) -> Result<Option<Tenant>> {
     let row = sqlx::query(FIND).bind(name.as_str()).fetch_optional(pool).await?;
@@ -20,7 +20,7 @@ pub(super) async fn find(pool: &SqlitePool, name: &Name) -> Result<Option<Tenant
 }
 
 const LIST: &str = "-- list_tenants
-SELECT tenant_id, name, max_running, created_at FROM tenants
+SELECT tenant_id, name, max_running, policy, created_at FROM tenants
 WHERE name > $1 ORDER BY name LIMIT $2";
 
 pub(super) async fn list(
@@ -34,7 +34,8 @@ pub(super) async fn list(
 }
 
 const INSERT: &str = "-- insert_tenant
-INSERT INTO tenants (tenant_id, name, max_running, created_at) VALUES ($1, $2, $3, $4)
+INSERT INTO tenants (tenant_id, name, max_running, policy, created_at)
+VALUES ($1, $2, $3, $4, $5)
 ON CONFLICT DO NOTHING";
 
 pub(super) async fn insert(db: &mut SqliteConnection, tenant: &Tenant) -> Result<bool> {
@@ -42,8 +43,21 @@ pub(super) async fn insert(db: &mut SqliteConnection, tenant: &Tenant) -> Result
         .bind(tenant.id.uuid())
         .bind(tenant.name.as_str())
         .bind(tenant.max_running.map(i64::from))
+        .bind(tenant.policy.as_deref())
         .bind(micros(tenant.created_at))
         .execute(db)
         .await?;
     Ok(done.rows_affected() == 1)
+}
+
+const SET_POLICY: &str = "-- set_policy
+UPDATE tenants SET policy = $2 WHERE tenant_id = $1";
+
+pub(super) async fn set_policy(
+    db: &mut SqliteConnection,
+    tenant: TenantId,
+    policy: Option<&str>,
+) -> Result<bool> {
+    let query = sqlx::query(SET_POLICY).bind(tenant.uuid()).bind(policy);
+    Ok(query.execute(db).await?.rows_affected() == 1)
 }

@@ -184,6 +184,11 @@ impl Tx for SqliteTx {
         self.note(answer)
     }
 
+    async fn set_policy(&mut self, tenant: TenantId, policy: Option<&str>) -> Result<bool> {
+        let answer = tenants::set_policy(&mut self.tx, tenant, policy).await;
+        self.note(answer)
+    }
+
     async fn put_artifact(
         &mut self,
         tenant: TenantId,

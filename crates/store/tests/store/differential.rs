@@ -88,6 +88,7 @@ const EVERYTHING: &[&str] = &[
     "copy_journal",
     "note_polls",
     "set_cap",
+    "set_policy",
     "put_artifact",
     "commit",
     "drop",

@@ -220,6 +220,11 @@ impl Tx for ModelTx {
         Ok(self.state.set_cap(of, max_running))
     }
 
+    async fn set_policy(&mut self, tenant: TenantId, policy: Option<&str>) -> Result<bool> {
+        let found = self.state.tenants.get_mut(&tenant);
+        Ok(found.map(|tenant| tenant.policy = policy.map(Into::into)).is_some())
+    }
+
     async fn put_artifact(
         &mut self,
         tenant: TenantId,

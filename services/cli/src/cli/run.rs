@@ -66,13 +66,13 @@ pub(crate) struct Terms {
     #[arg(long, value_name = "KEY")]
     pub(crate) concurrency_key: Option<String>,
     /// What happens while another run has the turn of its key.
-    #[arg(long, value_enum, default_value_t = Policy::Queue, requires = "concurrency_key")]
-    pub(crate) concurrency_policy: Policy,
+    #[arg(long, value_enum, default_value_t = TurnPolicy::Queue, requires = "concurrency_key")]
+    pub(crate) concurrency_policy: TurnPolicy,
 }
 
 /// What happens to a new run while another has the turn of its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Policy {
+pub(crate) enum TurnPolicy {
     /// It waits for its turn.
     Queue,
     /// It is refused.

@@ -33,7 +33,7 @@ fn checked(command: &Apply) -> Result<Vec<String>, Problem> {
     let mut documents = Vec::new();
     let mut reports = Vec::new();
     for path in &command.files {
-        let document = read(path)?;
+        let document = document(path)?;
         match tenure_spec::read(&document) {
             Ok(read) => {
                 read.warnings.iter().for_each(|it| note(warning(path, it)));
@@ -49,7 +49,7 @@ fn checked(command: &Apply) -> Result<Vec<String>, Problem> {
         .hint("nothing was published; 'tenure schema' prints what is allowed, for your editor"))
 }
 
-fn read(path: &Path) -> Result<String, Problem> {
+pub(crate) fn document(path: &Path) -> Result<String, Problem> {
     String::from_utf8(input::file(path)?).map_err(|_| {
         Problem::new(format!("{}: not UTF-8 text", path.display()))
             .hint("a specification is YAML or JSON in UTF-8")
@@ -62,7 +62,7 @@ fn warning(path: &Path, warning: &tenure_spec::Problem) -> String {
 }
 
 /// Everything that is wrong with one document.
-fn report(path: &Path, problems: &Problems) -> String {
+pub(crate) fn report(path: &Path, problems: &Problems) -> String {
     let count = text::count(problems.0.len() as u64, "problem", "problems");
     let mut lines = vec![format!("{} has {count}", path.display())];
     for problem in &problems.0 {

@@ -7,7 +7,7 @@ use tenure_core::StateName;
 use tenure_sdk::v1;
 use tenure_sdk::v1::watch_run_response::Event;
 
-use crate::cli::{Policy, Run, Terms};
+use crate::cli::{Run, Terms, TurnPolicy};
 use crate::commands::journal::Follower;
 use crate::commands::runs;
 use crate::input;
@@ -65,9 +65,9 @@ fn retry(limit: u32, terms: &Terms) -> v1::RetryPolicy {
 
 fn concurrency(key: String, terms: &Terms) -> v1::Concurrency {
     let policy = match terms.concurrency_policy {
-        Policy::Queue => v1::ConcurrencyPolicy::Queue,
-        Policy::Reject => v1::ConcurrencyPolicy::Reject,
-        Policy::Replace => v1::ConcurrencyPolicy::Replace,
+        TurnPolicy::Queue => v1::ConcurrencyPolicy::Queue,
+        TurnPolicy::Reject => v1::ConcurrencyPolicy::Reject,
+        TurnPolicy::Replace => v1::ConcurrencyPolicy::Replace,
     };
     v1::Concurrency { key, policy: policy.into() }
 }

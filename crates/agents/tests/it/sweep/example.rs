@@ -11,6 +11,8 @@ pub(super) struct Example {
     pub(super) documents: &'static [&'static str],
     /// The folder that its workers see.
     pub(super) files: Option<&'static str>,
+    /// The programs that its agents may start; they may then write, too.
+    pub(super) programs: &'static [&'static str],
     /// The script of its workers' model, for a graph that names none.
     pub(super) script: Option<&'static str>,
     /// The input of its run, in JSON.
@@ -25,6 +27,15 @@ pub(super) fn folder() -> PathBuf {
 }
 
 impl Example {
+    /// One with nothing but a document, an input and a part of the output.
+    pub(super) const fn of(
+        documents: &'static [&'static str],
+        input: &'static str,
+        output: &'static str,
+    ) -> Self {
+        Self { documents, files: None, programs: &[], script: None, input, output }
+    }
+
     /// The texts of its documents.
     pub(super) fn texts(&self) -> Vec<String> {
         self.documents.iter().map(|path| text(&folder().join(path))).collect()

@@ -122,7 +122,10 @@ impl World {
     async fn open(example: &Example) -> (Self, String) {
         let files = example.files();
         let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
-        let (rig, talk) = (Rig::with(&files).await, Talk::start().await);
+        let (mut rig, talk) = (Rig::with(&files).await, Talk::start().await);
+        rig.base.programs = example.programs.iter().map(|program| (*program).to_owned()).collect();
+        rig.base.files_write = !example.programs.is_empty();
+        rig.base.sandbox = Some(env!("CARGO_BIN_EXE_tenure-sandbox").into());
         let script = example.script();
         let texts = example.texts();
         for text in &texts {

@@ -13,10 +13,11 @@ pub(super) async fn act(step: &mut Step<'_>) {
     match step.pick(&tenants) {
         Some(_) if tenants.len() < 2 && step.random.bool() => insert_tenant(step).await,
         None => insert_tenant(step).await,
-        Some(tenant) => match step.random.u32(..4) {
+        Some(tenant) => match step.random.u32(..5) {
             0 => insert_agent(step, tenant).await,
             1 => publish(step, tenant).await,
             2 => set_cap(step, tenant).await,
+            3 => set_policy(step, tenant).await,
             _ => set_alias(step, tenant).await,
         },
     }
@@ -70,6 +71,14 @@ async fn set_cap(step: &mut Step<'_>, tenant: TenantId) {
     let set = tx.set_cap((tenant, agent), limit).await.unwrap();
     tx.commit().await.unwrap();
     step.note("set_cap", set, set && limit.is_some());
+}
+
+async fn set_policy(step: &mut Step<'_>, tenant: TenantId) {
+    let policy = step.random.bool().then(|| format!("default: {}", step.random.u32(..)));
+    let mut tx = step.store.begin().await.unwrap();
+    let set = tx.set_policy(tenant, policy.as_deref()).await.unwrap();
+    tx.commit().await.unwrap();
+    step.note("set_policy", set, set && policy.is_some());
 }
 
 async fn set_alias(step: &mut Step<'_>, tenant: TenantId) {
