@@ -22,11 +22,8 @@ use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
 use crate::model::{ModelConfig, Models, Router};
-<<<<<<< HEAD
 use crate::tools::command::{Permits, Variables};
-=======
 use crate::tools::guard::Tenants;
->>>>>>> main
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -133,17 +130,9 @@ impl Interpreter {
         let http = http_request::client().map_err(|error| SetupError::Http(error.to_string()))?;
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
-<<<<<<< HEAD
-        let policy = settings.policy.map(Arc::new);
-        Ok(Self { parts: Arc::new(Shared { files, models, http, permits, policy }), routes })
-=======
-        let programs = settings.programs.into();
         let (policy, tenants) = (settings.policy.map(Arc::new), Arc::default());
-        Ok(Self {
-            parts: Arc::new(Shared { files, models, http, programs, policy, tenants }),
-            routes,
-        })
->>>>>>> main
+        let parts = Arc::new(Shared { files, models, http, permits, policy, tenants });
+        Ok(Self { parts, routes })
     }
 
     /// The same, with these to answer what graphs ask.

@@ -88,3 +88,18 @@ fn the_list_has_every_example() {
         assert!(list.contains(&format!("[{name}]({name}/)")), "{name} is not on the list");
     }
 }
+
+#[test]
+fn the_guide_is_right() {
+    let guide = text(&repository().join("docs/agents.md"));
+    let blocks: Vec<_> = guide.split("```yaml\n").skip(1).collect();
+    assert!(blocks.len() > 5);
+    for block in blocks {
+        let block = block.split("```").next().unwrap();
+        let head = "name: part\nmodel: {provider: openai, name: m}\n";
+        let head = if block.starts_with("name:") { "" } else { head };
+        let read = tenure_spec::read(&format!("{head}{block}"));
+        let read = read.unwrap_or_else(|why| panic!("{block}\n{why}"));
+        assert!(read.warnings.is_empty(), "{block}: {:?}", read.warnings);
+    }
+}

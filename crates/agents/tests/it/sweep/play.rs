@@ -5,7 +5,7 @@ use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tenure_agents::ModelConfig;
 use tenure_sdk::v1;
 use tokio::task::JoinHandle;
@@ -108,11 +108,13 @@ async fn attend(world: Arc<World>, run: String) -> v1::Run {
             return now;
         }
         let question = app.question(&run).await;
-        if question.key.contains("doubt:") && !world.effects().is_empty() {
-            let happened = r#"{"status": 0, "stdout": "done, as the ledger says"}"#;
-            app.answer(&question, v1::Decision::Respond, happened).await;
-        } else {
-            app.answer(&question, v1::Decision::Approve, "").await;
+        match world.effects().trim().rsplit_once(',') {
+            // They look into the ledger, and say what the program would have said.
+            Some((_, paid)) if question.key.contains("doubt:") => {
+                let happened = json!({"status": 0, "stdout": paid}).to_string();
+                app.answer(&question, v1::Decision::Respond, &happened).await;
+            }
+            _ => app.answer(&question, v1::Decision::Approve, "").await,
         }
     }
 }
