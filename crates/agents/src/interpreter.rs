@@ -131,8 +131,10 @@ impl Interpreter {
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
         let (policy, tenants) = (settings.policy.map(Arc::new), Arc::default());
-        let parts = Arc::new(Shared { files, models, http, permits, policy, tenants });
-        Ok(Self { parts, routes })
+        Ok(Self {
+            parts: Arc::new(Shared { files, models, http, permits, policy, tenants }),
+            routes,
+        })
     }
 
     /// The same, with these to answer what graphs ask.

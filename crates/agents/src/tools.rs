@@ -13,7 +13,9 @@ pub mod edit_file;
 pub mod files;
 pub mod guard;
 pub mod http_request;
+pub mod list_artifacts;
 pub mod list_files;
+pub mod read_artifact;
 pub mod read_file;
 pub mod search_files;
 pub mod time;
@@ -181,8 +183,8 @@ impl Toolbox {
         if let Some(failure) = checked.problems(&call.arguments) {
             return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
-        let (definition, effect) = (&checked.definition, checked.tool.effect_of(&call.arguments));
-        let effect = effect.name();
+        let (definition, effect) =
+            (&checked.definition, checked.tool.effect_of(&call.arguments).name());
         let arguments = self.guard.admit(ctx, guarded, definition, effect, &call.arguments).await?;
         checked.tool.call(ctx, &arguments).await
     }
@@ -240,6 +242,8 @@ fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
         Named::Time => Box::new(time::Time),
         Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
         Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
+        Named::ListArtifacts => Box::new(list_artifacts::ListArtifacts { retry }),
+        Named::ReadArtifact => Box::new(read_artifact::ReadArtifact { retry }),
         Named::HttpRequest { hosts } => {
             Box::new(http_request::HttpRequest::new(hosts.clone(), http, retry))
         }

@@ -1,5 +1,6 @@
 //! The context: through which a run's code does everything that must happen once.
 
+mod artifacts;
 mod waits;
 
 use std::future::Future;

@@ -49,6 +49,10 @@ pub enum Tool {
     Time,
     /// Writes an artifact.
     WriteArtifact,
+    /// Lists the artifacts of the run.
+    ListArtifacts,
+    /// Reads an artifact of the run.
+    ReadArtifact,
     /// Has another agent do something.
     Agent(AgentTool),
     /// Executes a program.
@@ -56,7 +60,7 @@ pub enum Tool {
 }
 
 /// The tools without options, with their descriptions.
-const PLAIN: [(Tool, &str); 9] = [
+const PLAIN: [(Tool, &str); 11] = [
     (Tool::ListFiles, "Lists the files that the run was given."),
     (Tool::ReadFile, "Reads one file."),
     (Tool::SearchFiles, "Finds the lines of files that contain a text."),
@@ -72,6 +76,8 @@ const PLAIN: [(Tool, &str); 9] = [
     (Tool::Todo, "Keeps the model's list of tasks in the conversation."),
     (Tool::Time, "Tells the date and time, in UTC and in a zone."),
     (Tool::WriteArtifact, "Writes an artifact."),
+    (Tool::ListArtifacts, "Lists the artifacts that the run has written."),
+    (Tool::ReadArtifact, "Reads an artifact that the run has written."),
 ];
 
 /// The fields that name a source with options of its own.
@@ -91,6 +97,8 @@ impl Tool {
             Self::Todo => "todo",
             Self::Time => "time",
             Self::WriteArtifact => "write_artifact",
+            Self::ListArtifacts => "list_artifacts",
+            Self::ReadArtifact => "read_artifact",
             Self::Agent(agent) => &agent.name,
             Self::Command(command) => &command.name,
         }
@@ -162,6 +170,8 @@ fn read_name(node: &Node<'_>) -> Option<&'static str> {
         "todo",
         "time",
         "write_artifact",
+        "list_artifacts",
+        "read_artifact",
         http_request::NAME,
     ];
     node.choice("tool", &NAMES.map(|name| (name, name)))

@@ -182,7 +182,7 @@ tools:
     tools[4].hosts[3]: host `a.b` is listed twice (remove one of the two)
     tools[4].hosts[4]: is not a host name (write the name alone, such as `api.example.com`: no scheme, port, path or wildcard)
     tools[5]: names no tool (give it a `name`, or one source, such as `{agent: {agent: researcher, …}}`)
-    tools[6]: unknown tool `fly` (use one of: list_files, read_file, search_files, write_file, edit_file, digest_file, todo, time, write_artifact, http_request)
+    tools[6]: unknown tool `fly` (use one of: list_files, read_file, search_files, write_file, edit_file, digest_file, todo, time, write_artifact, list_artifacts, read_artifact, http_request)
     tools[7]: must be a text, not a number (write it in quotes)
     "#);
 }

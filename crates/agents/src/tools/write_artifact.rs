@@ -28,12 +28,7 @@ impl Tool for WriteArtifact {
             parameters: json!({
                 "type": "object",
                 "properties": {
-                    "name": {
-                        "type": "string",
-                        // Part of a journal key and of a URL.
-                        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
-                        "description": "Its name, such as `report.md`.",
-                    },
+                    "name": name_schema(),
                     "content_type": {
                         "type": "string",
                         "pattern": "^[a-z0-9.+-]+/[A-Za-z0-9.+;= -]{1,100}$",
@@ -61,6 +56,15 @@ impl Tool for WriteArtifact {
         ctx.put_artifact(name, content_type(name, arguments), data).await?;
         Ok(json!({"artifact": name, "size": size}).into())
     }
+}
+
+/// The schema of an artifact's name, which is a part of a journal key and of a URL.
+pub(super) fn name_schema() -> Value {
+    json!({
+        "type": "string",
+        "pattern": "^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$",
+        "description": "Its name, such as `report.md`.",
+    })
 }
 
 fn content_type<'a>(name: &str, arguments: &'a Value) -> &'a str {

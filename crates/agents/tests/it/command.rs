@@ -4,13 +4,17 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use tenure_agents::ModelConfig;
 use tenure_agents::tools::command::{Command, Permits};
-use tenure_sdk::{Failure, Retry};
+use tenure_sdk::{Failure, Retry, v1};
 use tenure_spec::{CommandTool, Tool};
+
+use crate::rig::{Nobody, Rig, output};
 
 /// A folder `given` to work in, and beside it a secret.
 struct Place {
@@ -330,4 +334,47 @@ async fn a_worker_that_is_not_root_bounds_processes_exactly() {
     assert!(told["killed"].is_string(), "{told}");
     let told = place.shell("", "cat /etc/shadow ../secret.txt").await;
     assert_eq!(told["stdout"], "", "{told}");
+}
+
+#[tokio::test]
+async fn a_command_whose_worker_dies_is_not_repeated_but_asked_about() {
+    let sleep = seconds();
+    let document = format!(
+        "
+name: doubtful
+model:
+  provider: scripted
+  name: s
+  script: {{turns: [{{calls: [{{tool: deploy}}]}}, {{text: '{{{{ last }}}}'}}]}}
+tools:
+- command:
+    name: deploy
+    description: Deploys.
+    program: bash
+    args: [-c, 'echo deployed >> log.txt; exec sleep {sleep}']
+"
+    );
+    let mut rig = Rig::with(&[]).await;
+    rig.base.files_write = true;
+    rig.base.programs = vec!["bash".into()];
+    rig.base.sandbox = Some(env!("CARGO_BIN_EXE_tenure-sandbox").into());
+    rig.publish(&document).await;
+    let process = rig.process(ModelConfig::default(), Arc::new(Nobody));
+    let run = rig.app.create("doubtful", "null").await;
+    let log = rig.files.path().join("log.txt");
+    while !log.exists() || !lives(&sleep) {
+        tokio::task::yield_now().await;
+    }
+    let dead = rig.app.run(&run).await.worker;
+    process.kill();
+    let _successor = rig.process(ModelConfig::default(), Arc::new(Nobody));
+    rig.taken_after(&dead, &run).await;
+
+    let question = rig.app.question(&run).await;
+    assert!(question.key.ends_with("doubt:tool:deploy"), "{question:?}");
+    rig.app.answer(&question, v1::Decision::Reject, "").await;
+    let ended = rig.app.ended(&run).await;
+    assert!(output(&ended).as_str().unwrap().contains("error"), "{ended:?}");
+    assert_eq!(fs::read_to_string(log).unwrap(), "deployed\n");
+    assert!(!lives(&sleep), "it ended with its worker");
 }

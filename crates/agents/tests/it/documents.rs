@@ -65,17 +65,13 @@ fn every_document_is_accepted_without_a_warning() {
 #[test]
 fn readmes_name_files_that_exist() {
     let root = repository();
-    let list = root.join("examples/README.md");
     let readmes = examples().into_iter().map(|example| example.join("README.md"));
-    let readmes = readmes.chain([list, root.join("README.md"), root.join("docs/agents.md")]);
+    let readmes = readmes.chain([root.join("examples/README.md"), root.join("README.md")]);
     for readme in readmes {
-        let said = text(&readme);
-        for path in named(&said) {
-            assert!(root.join(path).exists(), "{} names {path}", readme.display());
-        }
-        let folder = readme.parent().unwrap();
-        for path in linked(&said) {
-            assert!(folder.join(path).exists(), "{} links to {path}", readme.display());
+        let (said, folder) = (text(&readme), readme.parent().unwrap());
+        let named = named(&said).map(|path| root.join(path));
+        for path in named.chain(linked(&said).map(|path| folder.join(path))) {
+            assert!(path.exists(), "{} names {}", readme.display(), path.display());
         }
     }
 }

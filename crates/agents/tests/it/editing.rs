@@ -207,3 +207,30 @@ async fn after_a_crash_before_any_step_the_files_are_the_same() {
     }
     assert_eq!(crashes, 11, "steps of the agent");
 }
+
+/// An agent that reads its own results, and one that is not there.
+const READER: &str = r"
+name: reader
+tools: [write_artifact, list_artifacts, read_artifact]
+model:
+  provider: scripted
+  name: reader
+  script:
+    turns:
+      - calls: [{tool: write_artifact, arguments: {name: a.md, text: kept}}]
+      - calls: [{tool: list_artifacts}]
+      - calls:
+          - tool: read_artifact
+            each: /artifacts
+            arguments: {name: '{{ item.artifact }}'}
+          - {tool: read_artifact, arguments: {name: gone.md}}
+      - text: '{{ results[0] }} {{ results[1] }}'
+";
+
+#[tokio::test]
+async fn a_run_reads_what_it_has_written() {
+    let rig = Rig::with(&[]).await;
+    let told = output(&rig.ended(READER, Arc::new(Nobody)).await);
+    let told = told.as_str().unwrap();
+    assert!(told.starts_with(r#"{"artifact":"a.md","text":"kept"} {"error":"#), "{told}");
+}

@@ -89,14 +89,22 @@ impl Rig {
 
     /// Waits for the end of a run whose worker `dead` has been killed.
     pub(crate) async fn ended_after(&self, dead: &str, run: &str) -> v1::Run {
-        let elsewhere = |run: &v1::Run| !run.worker.is_empty() && run.worker != dead;
+        self.taken_after(dead, run).await;
+        self.app.ended(run).await
+    }
+
+    /// Waits until another worker has the run of the worker `dead`, or is through with it.
+    pub(crate) async fn taken_after(&self, dead: &str, run: &str) {
+        let elsewhere = |run: &v1::Run| {
+            (!run.worker.is_empty() && run.worker != dead) || run.state() == v1::RunState::Waiting
+        };
         loop {
             self.app.pass(LEASE).await;
             let taken = self.app.until(run, |run| elsewhere(run) || run.ended_at.is_some());
             // What the dead one had sent is still heard: a last commit extends its lease, a last
             // poll is given the run once more. Time has to pass again then.
             if tokio::time::timeout(ROUND, taken).await.is_ok() {
-                return self.app.ended(run).await;
+                return;
             }
         }
     }

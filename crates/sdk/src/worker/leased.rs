@@ -154,6 +154,33 @@ impl Leased {
         put.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))
     }
 
+    /// The run's artifacts, without their bytes.
+    pub(crate) async fn artifacts(&self) -> Result<Vec<v1::Artifact>, Failure> {
+        let tenant = self.client.tenant().to_string();
+        let request = v1::ListArtifactsRequest { tenant, run: self.run.to_string() };
+        let list = || {
+            let (mut runs, request) = (self.client.runs(), request.clone());
+            async move { runs.list_artifacts(request).await }
+        };
+        let listed = self.client.retry(list).await;
+        let listed =
+            listed.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))?;
+        Ok(listed.artifacts)
+    }
+
+    /// One of them with its bytes.
+    pub(crate) async fn artifact(&self, name: &str) -> Result<v1::Artifact, Failure> {
+        let tenant = self.client.tenant().to_string();
+        let (run, name) = (self.run.to_string(), name.to_owned());
+        let request = v1::GetArtifactRequest { tenant, run, name };
+        let get = || {
+            let (mut runs, request) = (self.client.runs(), request.clone());
+            async move { runs.get_artifact(request).await }
+        };
+        let got = self.client.retry(get).await;
+        got.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))
+    }
+
     /// Gives the engine what has arrived since it was last given something.
     pub(super) async fn read_inbox(&self) -> Result<(), Error> {
         loop {
