@@ -183,9 +183,9 @@ impl Toolbox {
         if let Some(failure) = checked.problems(&call.arguments) {
             return fail(ctx, &step_name(&call.name), &call.arguments, &failure).await;
         }
-        let (definition, effect) =
-            (&checked.definition, checked.tool.effect_of(&call.arguments).name());
-        let arguments = self.guard.admit(ctx, guarded, definition, effect, &call.arguments).await?;
+        let (definition, effect) = (&checked.definition, checked.tool.effect_of(&call.arguments));
+        let arguments =
+            self.guard.admit(ctx, guarded, definition, effect.name(), &call.arguments).await?;
         checked.tool.call(ctx, &arguments).await
     }
 
