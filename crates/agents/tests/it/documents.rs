@@ -29,9 +29,10 @@ fn examples() -> Vec<PathBuf> {
 
 /// The paths below `examples/` that a text names, wherever they stand.
 fn named(text: &str) -> impl Iterator<Item = &str> {
-    let ends = |c: char| c.is_whitespace() || "`)'\"|,;".contains(c);
-    text.match_indices("examples/")
-        .map(move |(place, _)| text[place..].split(ends).next().unwrap().trim_end_matches('.'))
+    let ends = |c: char| c.is_whitespace() || "`])'\"|,;".contains(c);
+    // Crates have examples too.
+    let places = text.match_indices("examples/").filter(|(at, _)| !text[..*at].ends_with("sdk/"));
+    places.map(move |(place, _)| text[place..].split(ends).next().unwrap().trim_end_matches('.'))
 }
 
 /// The targets of a text's links to other files, without their anchors.

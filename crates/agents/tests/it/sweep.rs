@@ -14,7 +14,7 @@ mod talk;
 use tenure_sdk::v1;
 
 use example::Example;
-use play::{Ended, Played, play};
+use play::{Ended, Played, Stage};
 use stop::{Execution, Place};
 
 #[tokio::test]
@@ -99,7 +99,8 @@ async fn nightly_report() {
 
 /// Kills the worker of an example at every boundary of its journal.
 async fn sweep(example: &Example) {
-    let calm = play(example, Place::Nowhere).await;
+    let stage = Stage::of(example).await;
+    let calm = stage.play(Place::Nowhere).await;
     check(&calm, &calm, Place::Nowhere);
     let output = calm.output().to_string();
     assert!(output.contains(example.output), "{output}");
@@ -107,7 +108,7 @@ async fn sweep(example: &Example) {
     let places = (0..steps)
         .flat_map(|step| [Place::Before(step), Place::Executed(step), Place::Recorded(step)]);
     for place in places.chain(waits(&calm)) {
-        let played = play(example, place).await;
+        let played = stage.play(place).await;
         assert!(played.killed, "{place:?}: the worker never came there");
         check(&calm, &played, place);
     }

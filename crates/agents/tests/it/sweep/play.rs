@@ -2,23 +2,28 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Debug;
+use std::fs;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenure_agents::ModelConfig;
+use tenure_agents::{Interpreter, ModelConfig};
 use tenure_sdk::v1;
+use tenure_testkit::app::App;
 use tokio::task::JoinHandle;
 
 use super::example::Example;
 use super::stop::{Execution, Executions, Place, Stop};
 use super::talk::Talk;
-use crate::rig::{Rig, output};
+use crate::rig::{Rig, output, process};
 
 /// Longer than a lease lasts.
 const LEASE: Duration = Duration::from_mins(1);
 /// How long a takeover is waited for at first.
 const ROUND: Duration = Duration::from_millis(500);
+/// What `once` tools write.
+const LEDGER: &str = "refunds.csv";
 
 /// What came of it.
 pub(super) struct Played {
@@ -61,47 +66,78 @@ impl Ended {
     }
 }
 
-struct World {
+/// An example with what its plays share: making it takes longer than to play.
+pub(super) struct Stage<'a> {
+    example: &'a Example,
     rig: Rig,
-    talk: Talk,
-    executions: Executions,
+    /// Of the worker that is killed, and of the one that goes on.
+    interpreters: [Interpreter; 2],
 }
 
-/// Plays an example whose worker is killed at `place`.
-pub(super) async fn play(example: &Example, place: Place) -> Played {
-    let (world, agent) = World::open(example).await;
-    let world = Arc::new(world);
-    let (stop, _keep) = Stop::at(place, &world.executions);
-    let first = world.rig.process(ModelConfig::default(), stop.clone());
-    let run = world.rig.app.create(&agent, example.input).await;
-    let mut person = tokio::spawn(attend(world.clone(), run.clone()));
-    let killed = tokio::select! {
-        biased;
-        () = world.reached(&run, place, &stop) => true,
-        ended = &mut person => {
-            person = tokio::spawn(async { ended.unwrap() });
-            false
-        }
-    };
-    if killed {
-        first.kill();
+/// A control plane, and a model that counts.
+struct World {
+    app: App,
+    talk: Talk,
+    executions: Executions,
+    folder: PathBuf,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) async fn of(example: &'a Example) -> Self {
+        let mut rig = Rig::with(&[]).await;
+        rig.base.programs = example.programs.iter().map(|program| (*program).to_owned()).collect();
+        rig.base.files_write = !example.programs.is_empty();
+        rig.base.sandbox = Some(env!("CARGO_BIN_EXE_tenure-sandbox").into());
+        let interpreters = [(); 2].map(|()| rig.interpreter(ModelConfig::default()));
+        Self { example, rig, interpreters }
     }
-    let (calm, _keep) = Stop::at(Place::Nowhere, &world.executions);
-    let _second = killed.then(|| world.rig.process(ModelConfig::default(), calm));
-    let run = world.ended(&mut person, killed).await;
-    Played {
-        run: run.id.clone(),
-        runs: world.runs(run).await,
-        executions: world.executions.lock().unwrap().clone(),
-        asked: world.talk.asked(),
-        effects: world.effects(),
-        killed,
+
+    /// Plays it; its worker is killed at `place`.
+    pub(super) async fn play(&self, place: Place) -> Played {
+        let (world, agent) = self.open().await;
+        let (stop, _keep) = Stop::at(place, &world.executions);
+        let [killed, successor] = self.interpreters.clone();
+        let first = process(&world.app, killed, stop.clone());
+        let run = world.app.create(&agent, self.example.input).await;
+        let mut person = tokio::spawn(attend(world.clone(), run.clone()));
+        let (ended, killed) = tokio::select! {
+            ended = &mut person => (ended.unwrap(), false),
+            () = world.reached(&run, place, &stop) => {
+                first.kill();
+                let (calm, _keep) = Stop::at(Place::Nowhere, &world.executions);
+                let _second = process(&world.app, successor, calm);
+                (world.ended(&mut person).await, true)
+            }
+        };
+        Played {
+            run: ended.id.clone(),
+            runs: world.runs(ended).await,
+            executions: world.executions.lock().unwrap().clone(),
+            asked: world.talk.asked(),
+            effects: world.effects(),
+            killed,
+        }
+    }
+
+    /// The folder as it was, the agents published, and the name of the one that is run.
+    async fn open(&self) -> (Arc<World>, String) {
+        let folder = self.rig.files.path().to_owned();
+        fs::remove_file(folder.join(LEDGER)).ok();
+        let files = self.example.files();
+        self.rig.write(&files.iter().map(|(path, text)| (&**path, &**text)).collect::<Vec<_>>());
+        let (app, talk) = (App::start().await, Talk::start().await);
+        let (texts, script) = (self.example.texts(), self.example.script());
+        for text in &texts {
+            Rig::publish_at(&app, &talk.instead(text, script.as_ref())).await;
+        }
+        let agent = tenure_spec::parse(&texts[0]).unwrap().name;
+        (Arc::new(World { app, talk, executions: Executions::default(), folder }), agent)
     }
 }
 
 /// Answers what a run asks until it has ended.
 async fn attend(world: Arc<World>, run: String) -> v1::Run {
-    let app = &world.rig.app;
+    let app = &world.app;
     loop {
         let now = app.until(&run, |run| run.ended_at.is_some() || run.open_interrupts > 0).await;
         if now.ended_at.is_some() {
@@ -120,40 +156,21 @@ async fn attend(world: Arc<World>, run: String) -> v1::Run {
 }
 
 impl World {
-    /// The example's agents published, and the name of the one that is run.
-    async fn open(example: &Example) -> (Self, String) {
-        let files = example.files();
-        let files: Vec<_> = files.iter().map(|(path, text)| (&**path, &**text)).collect();
-        let (mut rig, talk) = (Rig::with(&files).await, Talk::start().await);
-        rig.base.programs = example.programs.iter().map(|program| (*program).to_owned()).collect();
-        rig.base.files_write = !example.programs.is_empty();
-        rig.base.sandbox = Some(env!("CARGO_BIN_EXE_tenure-sandbox").into());
-        let script = example.script();
-        let texts = example.texts();
-        for text in &texts {
-            rig.publish(&talk.instead(text, script.as_ref())).await;
-        }
-        let agent = tenure_spec::parse(&texts[0]).unwrap().name;
-        (Self { rig, talk, executions: Executions::default() }, agent)
-    }
-
     /// Waits until the worker has come to the place.
     async fn reached(&self, run: &str, place: Place, stop: &Stop) {
         match place {
             Place::Entries(entries) => {
-                self.rig.app.until(run, |run| run.entries >= entries).await;
+                self.app.until(run, |run| run.entries >= entries).await;
             }
             _ => stop.reached.notified().await,
         }
     }
 
-    /// Waits for the end; after a kill, time passes.
-    async fn ended(&self, person: &mut JoinHandle<v1::Run>, killed: bool) -> v1::Run {
+    /// Waits for the end, while time passes: the dead worker's leases have to.
+    async fn ended(&self, person: &mut JoinHandle<v1::Run>) -> v1::Run {
         let mut round = ROUND;
         loop {
-            if killed {
-                self.rig.app.pass(LEASE).await;
-            }
+            self.app.pass(LEASE).await;
             // What the dead worker had sent is still heard: a last commit extends its lease, a last
             // poll is given the run once more. Time has to pass again then.
             if let Ok(ended) = tokio::time::timeout(round, &mut *person).await {
@@ -169,13 +186,13 @@ impl World {
             parent: run.id.clone(),
             ..v1::ListRunsRequest::default()
         };
-        let called = self.rig.app.client.runs().list_runs(request).await.unwrap().into_inner();
+        let called = self.app.client.runs().list_runs(request).await.unwrap().into_inner();
         let mut runs = Vec::new();
         for run in [vec![run], called.runs].concat() {
             // A list leaves the output out.
-            let run = self.rig.app.run(&run.id).await;
+            let run = self.app.run(&run.id).await;
             let artifacts = self.artifacts(&run).await;
-            let journal = self.rig.app.journal(&run.id).await;
+            let journal = self.app.journal(&run.id).await;
             let output = output(&run);
             runs.push(Ended { agent: run.agent, output, artifacts, id: run.id, journal });
         }
@@ -185,12 +202,12 @@ impl World {
 
     async fn artifacts(&self, run: &v1::Run) -> Vec<(String, String)> {
         let request = v1::ListArtifactsRequest { tenant: "default".into(), run: run.id.clone() };
-        let list = self.rig.app.client.runs().list_artifacts(request).await.unwrap().into_inner();
+        let list = self.app.client.runs().list_artifacts(request).await.unwrap().into_inner();
         list.artifacts.into_iter().map(|artifact| (artifact.name, artifact.digest)).collect()
     }
 
     /// The ledger that `once` tools write to.
     fn effects(&self) -> String {
-        std::fs::read_to_string(self.rig.files.path().join("refunds.csv")).unwrap_or_default()
+        fs::read_to_string(self.folder.join(LEDGER)).unwrap_or_default()
     }
 }
