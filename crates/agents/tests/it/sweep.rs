@@ -1,8 +1,9 @@
 //! Every example survives the death of its worker at every boundary of its journal.
 //!
-//! An example is played once undisturbed. Then it is played once for each step and each side of its
-//! record, and for each wait: there the worker is killed, and another one goes on. The end has to be
-//! the same, nothing that is on record may have been done again, and what must not happen twice has
+//! An example is played once undisturbed. Then it is played three times for each step (killed before
+//! its execution, between that and its record, and after the record) and once for each wait and each
+//! effect that begins: there the worker is killed, and another one goes on. The end has to be the
+//! same, nothing that is on record may have been done again, and what must not happen twice has
 //! happened once. Models are asked over HTTP, in the wire format of `OpenAI`, at a server that plays the
 //! scripts of the examples and counts.
 
@@ -107,22 +108,23 @@ async fn sweep(example: &Example) {
     let steps = calm.executions.len();
     let places = (0..steps)
         .flat_map(|step| [Place::Before(step), Place::Executed(step), Place::Recorded(step)]);
-    for place in places.chain(waits(&calm)) {
+    for place in places.chain(openings(&calm)) {
         let played = stage.play(place).await;
         assert!(played.killed, "{place:?}: the worker never came there");
         check(&calm, &played, place);
     }
 }
 
-/// The places where the run begins to wait for somebody.
-fn waits(calm: &Played) -> Vec<Place> {
-    use v1::opening::Opening::{Child, Interrupt};
-    let waits = |entry: &&v1::Entry| {
+/// The entries that something follows from before a step has its record: the run begins to wait for
+/// somebody, or an effect that must not happen twice begins.
+fn openings(calm: &Played) -> Vec<Place> {
+    use v1::opening::Opening::{Child, Interrupt, Started};
+    let opens = |entry: &&v1::Entry| {
         let Some(v1::record::Status::Opened(opened)) = status(entry) else { return false };
-        matches!(opened.opening, Some(Interrupt(_) | Child(_)))
+        matches!(opened.opening, Some(Interrupt(_) | Child(_) | Started(_)))
     };
     let entries = calm.runs.iter().filter(|run| run.id == calm.run).flat_map(|run| &run.journal);
-    entries.filter(waits).map(|entry| Place::Entries(entry.seq)).collect()
+    entries.filter(opens).map(|entry| Place::Entries(entry.seq)).collect()
 }
 
 fn status(entry: &v1::Entry) -> Option<&v1::record::Status> {

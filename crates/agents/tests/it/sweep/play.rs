@@ -101,13 +101,14 @@ impl<'a> Stage<'a> {
         let run = world.app.create(&agent, self.example.input).await;
         let mut person = tokio::spawn(attend(world.clone(), run.clone()));
         let (ended, killed) = tokio::select! {
-            ended = &mut person => (ended.unwrap(), false),
+            biased;
             () = world.reached(&run, place, &stop) => {
                 first.kill();
                 let (calm, _keep) = Stop::at(Place::Nowhere, &world.executions);
                 let _second = process(&world.app, successor, calm);
                 (world.ended(&mut person).await, true)
             }
+            ended = &mut person => (ended.unwrap(), false),
         };
         Played {
             run: ended.id.clone(),

@@ -19,8 +19,7 @@ pub(super) enum Place {
     Executed(usize),
     /// After its record, before anything follows from it.
     Recorded(usize),
-    /// When the journal of the first run has so many entries: nobody executes anything while a run
-    /// waits.
+    /// When the journal of the first run has so many entries.
     Entries(u64),
 }
 
