@@ -18,84 +18,124 @@ use example::Example;
 use play::{Ended, Played, Stage};
 use stop::{Execution, Place};
 
+const QUESTION: Example = Example {
+    script: Some("question-answering/model.yaml"),
+    ..Example::of(
+        &["question-answering/chain.json"],
+        "Why does a worker renew its lease?",
+        "It shows that it is still alive.",
+    )
+};
+
+const DIGEST: Example = Example {
+    files: Some("research/sources"),
+    ..Example::of(
+        &["document-digest/agent.yaml"],
+        "Digest the sources.",
+        "The report is written to report.md.",
+    )
+};
+
+const TICKET: Example = Example {
+    files: Some("support-triage/shop"),
+    programs: &["sh"],
+    ..Example::of(
+        &["support-triage/agent.yaml"],
+        "The lamp of order #1002 arrived broken.",
+        r#""refunded":"129.00""#,
+    )
+};
+
+const RESEARCH: Example = Example {
+    files: Some("research/sources"),
+    ..Example::of(
+        &["research/lead.yaml", "research/researcher.yaml"],
+        "Why do cities plant street trees?",
+        "The report is report.md.",
+    )
+};
+
+const CODING: Example = Example {
+    files: Some("coding-assistant/project"),
+    programs: &["cc"],
+    ..Example::of(&["coding-assistant/agent.yaml"], "Make the tests pass.", "the tests pass.")
+};
+
+const NIGHTLY: Example = Example {
+    files: Some("nightly-report/shops"),
+    ..Example::of(
+        &["nightly-report/agent.yaml"],
+        "2026-11-20",
+        "The report of 2026-11-20 is report.md.",
+    )
+};
+
 #[tokio::test]
 async fn question_answering() {
-    sweep(&Example {
-        script: Some("question-answering/model.yaml"),
-        ..Example::of(
-            &["question-answering/chain.json"],
-            r#""Why does a worker renew its lease?""#,
-            "It shows that it is still alive.",
-        )
-    })
-    .await;
+    sweep(&QUESTION).await;
 }
 
 #[tokio::test]
 async fn document_digest() {
-    sweep(&Example {
-        files: Some("research/sources"),
-        ..Example::of(
-            &["document-digest/agent.yaml"],
-            r#""Digest the sources.""#,
-            "The report is written to report.md.",
-        )
-    })
-    .await;
+    sweep(&DIGEST).await;
 }
 
 #[tokio::test]
 async fn support_triage() {
-    sweep(&Example {
-        files: Some("support-triage/shop"),
-        programs: &["sh"],
-        ..Example::of(
-            &["support-triage/agent.yaml"],
-            r##""The lamp of order #1002 arrived broken.""##,
-            r#""refunded":"129.00""#,
-        )
-    })
-    .await;
+    sweep(&TICKET).await;
 }
 
 #[tokio::test]
 async fn research() {
-    sweep(&Example {
-        files: Some("research/sources"),
-        ..Example::of(
-            &["research/lead.yaml", "research/researcher.yaml"],
-            r#""Why do cities plant street trees?""#,
-            "The report is report.md.",
-        )
-    })
-    .await;
+    sweep(&RESEARCH).await;
 }
 
 #[tokio::test]
 async fn coding_assistant() {
-    sweep(&Example {
-        files: Some("coding-assistant/project"),
-        programs: &["cc"],
-        ..Example::of(
-            &["coding-assistant/agent.yaml"],
-            r#""Make the tests pass.""#,
-            "the tests pass.",
-        )
-    })
-    .await;
+    sweep(&CODING).await;
 }
 
 #[tokio::test]
 async fn nightly_report() {
-    sweep(&Example {
-        files: Some("nightly-report/shops"),
-        ..Example::of(
-            &["nightly-report/agent.yaml"],
-            r#""2026-11-20""#,
-            "The report of 2026-11-20 is report.md.",
-        )
-    })
-    .await;
+    sweep(&NIGHTLY).await;
+}
+
+#[tokio::test]
+async fn other_inputs_lead_elsewhere() {
+    for (example, input, output, effects) in [
+        (&QUESTION, "Good morning!", "is no question", ""),
+        (&QUESTION, "Who is Ann?", "This may be wrong: I do not know", ""),
+        (&TICKET, "The teapot of order #1001 broke.", r#""refunded":"19.90""#, "1001,19.90\n"),
+        (&TICKET, "The table of order #1003 broke.", r#""refunded":"0.00""#, ""),
+        (&TICKET, "The vase of order #1004 broke.", r#""refunded":"0.00""#, ""),
+    ] {
+        let played = Stage::of(example).await.play_with(input, Place::Nowhere).await;
+        assert!(played.output().to_string().contains(output), "{input}: {}", played.output());
+        assert_eq!(played.effects, effects, "{input}");
+    }
+}
+
+#[tokio::test]
+async fn reports_say_what_the_files_say() {
+    let nightly = Stage::of(&NIGHTLY).await.play(Place::Nowhere).await;
+    insta::assert_snapshot!(nightly.report(), @r"
+    # Shops on 2026-11-20
+
+    | shop | orders | revenue |
+    |---|---:|---:|
+    | harbour.csv | 67 | 2045 |
+    | market.csv | 153 | 2520 |
+    | station.csv | 243 | 2516 |
+    | **all** | **463** | **7081** |
+    ");
+    let research = Stage::of(&RESEARCH).await.play(Place::Nowhere).await;
+    insta::assert_snapshot!(research.report(), @r"
+    # Why do cities plant street trees?
+
+    - **What it costs**: A street tree costs more in its first three years than in the thirty after them, for it has to be watered.
+    - **Heat**: On a summer afternoon the ground under a street tree is up to twenty degrees cooler than the asphalt beside it.
+    - **Rain**: The crown of a grown tree keeps back a fifth of a year's rain before it reaches the street.
+    ");
 }
 
 /// Kills the worker of an example at every boundary of its journal.

@@ -15,7 +15,7 @@ pub(super) struct Example {
     pub(super) programs: &'static [&'static str],
     /// The script of its workers' model, for a graph that names none.
     pub(super) script: Option<&'static str>,
-    /// The input of its run, in JSON.
+    /// The input of its run, a text.
     pub(super) input: &'static str,
     /// A part of its output, in JSON.
     pub(super) output: &'static str,

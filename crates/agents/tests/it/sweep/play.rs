@@ -43,7 +43,16 @@ pub(super) struct Played {
 impl Played {
     /// The output of the run.
     pub(super) fn output(&self) -> &Value {
-        &self.runs.iter().find(|run| run.id == self.run).unwrap().output
+        &self.first().output
+    }
+
+    /// The artifact of the run.
+    pub(super) fn report(&self) -> &str {
+        &self.first().artifacts[0].1
+    }
+
+    fn first(&self) -> &Ended {
+        self.runs.iter().find(|run| run.id == self.run).unwrap()
     }
 }
 
@@ -52,6 +61,7 @@ impl Played {
 pub(super) struct Ended {
     pub(super) agent: String,
     pub(super) output: Value,
+    /// Each a name and a text.
     pub(super) artifacts: Vec<(String, String)>,
     pub(super) id: String,
     pub(super) journal: Vec<v1::Entry>,
@@ -94,11 +104,16 @@ impl<'a> Stage<'a> {
 
     /// Plays it; its worker is killed at `place`.
     pub(super) async fn play(&self, place: Place) -> Played {
+        self.play_with(self.example.input, place).await
+    }
+
+    /// The same with another input.
+    pub(super) async fn play_with(&self, input: &str, place: Place) -> Played {
         let (world, agent) = self.open().await;
         let (stop, _keep) = Stop::at(place, &world.executions);
         let [killed, successor] = self.interpreters.clone();
         let first = process(&world.app, killed, stop.clone());
-        let run = world.app.create(&agent, self.example.input).await;
+        let run = world.app.create(&agent, &json!(input).to_string()).await;
         let mut person = tokio::spawn(attend(world.clone(), run.clone()));
         let (ended, killed) = tokio::select! {
             biased;
@@ -204,7 +219,14 @@ impl World {
     async fn artifacts(&self, run: &v1::Run) -> Vec<(String, String)> {
         let request = v1::ListArtifactsRequest { tenant: "default".into(), run: run.id.clone() };
         let list = self.app.client.runs().list_artifacts(request).await.unwrap().into_inner();
-        list.artifacts.into_iter().map(|artifact| (artifact.name, artifact.digest)).collect()
+        let mut artifacts = Vec::new();
+        for artifact in list.artifacts {
+            let (tenant, name) = ("default".into(), artifact.name);
+            let request = v1::GetArtifactRequest { tenant, run: run.id.clone(), name };
+            let got = self.app.client.runs().get_artifact(request).await.unwrap().into_inner();
+            artifacts.push((got.name, String::from_utf8(got.data.into()).unwrap()));
+        }
+        artifacts
     }
 
     /// The ledger that `once` tools write to.
