@@ -11,6 +11,8 @@ use serde_json::Value;
 use tenure_sdk::Failure;
 use tenure_spec::DataType;
 
+/// The code of a failure that leaves open whether the hook has done anything.
+pub const LOST: &str = "hook_lost";
 /// Bytes of an answer that are read.
 const ANSWER: usize = tenure_sdk::limits::PAYLOAD;
 
@@ -131,7 +133,8 @@ impl Hooks for RemoteHooks {
         let request = request.timeout(target.timeout).header("idempotency-key", idempotency_key);
         let failed = |error: reqwest::Error| {
             let error = error.without_url();
-            Failure::retryable("hook_failed", format!("hook `{name}`: {error}"))
+            let code = if error.is_connect() { "hook_failed" } else { LOST };
+            Failure::retryable(code, format!("hook `{name}`: {error}"))
         };
         let response = request.json(call).send().await.map_err(failed)?;
         let status = response.status();

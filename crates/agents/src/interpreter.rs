@@ -21,7 +21,9 @@ use tenure_sdk::{Context, Payload, Stop};
 use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
+use crate::mcp::{Reach, Servers};
 use crate::model::{ModelConfig, Models, Router};
+use crate::secrets::ToolSecrets;
 use crate::tools::command::{Permits, Variables};
 use crate::tools::guard::Tenants;
 use crate::tools::{Files, http_request};
@@ -55,6 +57,8 @@ pub struct Settings {
     /// [`sandbox::this_program`]: crate::sandbox::this_program
     /// [`sandbox::enter`]: crate::sandbox::enter
     pub sandbox: Option<PathBuf>,
+    /// The secrets that tools may use.
+    pub secrets: ToolSecrets,
     /// What tools may do at most, whatever the policy of an agent says.
     pub policy: Option<Policy>,
 }
@@ -71,6 +75,7 @@ impl Settings {
             environment: Variables::default(),
             readable: Vec::new(),
             sandbox: None,
+            secrets: ToolSecrets::default(),
             policy: None,
         }
     }
@@ -115,6 +120,8 @@ struct Shared {
     models: Models,
     http: reqwest::Client,
     permits: Permits,
+    servers: Arc<Servers>,
+    secrets: ToolSecrets,
     policy: Option<Arc<Policy>>,
     tenants: Arc<Tenants>,
 }
@@ -131,10 +138,17 @@ impl Interpreter {
         let hooks = RemoteHooks::new(&settings.hooks, http.clone()).map_err(SetupError::Hook)?;
         let routes = Routes { router: Arc::new(models.clone()), hooks: Arc::new(hooks) };
         let (policy, tenants) = (settings.policy.map(Arc::new), Arc::default());
-        Ok(Self {
-            parts: Arc::new(Shared { files, models, http, permits, policy, tenants }),
-            routes,
-        })
+        let secrets = settings.secrets;
+        let reach = Reach {
+            secrets: secrets.clone(),
+            programs: permits.programs.clone(),
+            variables: permits.environment.clone(),
+            folder: permits.files.clone(),
+        };
+        let servers = Servers::new(reach).map_err(|error| SetupError::Http(error.to_string()))?;
+        let servers = Arc::new(servers);
+        let shared = Shared { files, models, http, permits, servers, secrets, policy, tenants };
+        Ok(Self { parts: Arc::new(shared), routes })
     }
 
     /// The same, with these to answer what graphs ask.
@@ -153,7 +167,7 @@ impl Interpreter {
             return graph::run(&spec, graph, &self.routes, &ctx, &input).await;
         }
         let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
-        let agent = Agent::open(spec, &self.parts)?;
+        let agent = Agent::open(&ctx, spec, &self.parts, &self.routes.hooks).await?;
         start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
         let mut budget = Budget::start(&agent.limits, &ctx).await?;
         match turns::take(&agent, &ctx, start, &mut budget).await? {

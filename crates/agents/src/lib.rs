@@ -40,9 +40,12 @@
 mod check;
 pub mod hooks;
 pub mod interpreter;
+pub mod mcp;
 pub mod model;
+mod openapi;
 mod patience;
 pub mod sandbox;
+mod secrets;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
@@ -51,6 +54,7 @@ pub use tenure_spec::{Policy, policy as read_policy, script as read_script};
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
 pub use model::{DefaultModel, ModelConfig, Secret};
+pub use secrets::ToolSecrets;
 
 use model::{Model, Reply, Request};
 

@@ -12,9 +12,13 @@ pub mod digest_file;
 pub mod edit_file;
 pub mod files;
 pub mod guard;
+pub mod hook;
 pub mod http_request;
 pub mod list_artifacts;
 pub mod list_files;
+pub mod mcp;
+pub mod offer;
+mod openapi;
 pub mod read_artifact;
 pub mod read_file;
 pub mod search_files;
@@ -31,7 +35,11 @@ use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
 use tenure_spec::{AgentTool, Effect};
 
+use crate::hooks::Hooks;
+use crate::mcp::Servers;
 use crate::model::{Definition, Message, Model, ToolCall};
+
+use crate::secrets::ToolSecrets;
 
 pub use files::Files;
 pub use guard::Guard;
@@ -96,6 +104,12 @@ pub struct Parts {
     pub programs: Arc<[String]>,
     /// What else commands may do.
     pub permits: command::Permits,
+    /// The MCP servers that the worker is connected to.
+    pub servers: Arc<Servers>,
+    /// The hooks that the worker knows.
+    pub hooks: Arc<dyn Hooks>,
+    /// The secrets that tools may use.
+    pub secrets: ToolSecrets,
 }
 
 /// The tools of one agent.
@@ -112,10 +126,15 @@ struct Checked {
 
 impl Toolbox {
     /// The tools that a specification lists.
-    pub fn open(tools: &[tenure_spec::Tool], parts: &Parts, guard: Guard) -> Result<Self, Stop> {
+    pub async fn open(
+        ctx: &Context,
+        tools: &[tenure_spec::Tool],
+        parts: &Parts,
+        guard: Guard,
+    ) -> Result<Self, Stop> {
         let mut opened: Vec<Checked> = Vec::new();
         for tool in tools {
-            for tool in open(tool, parts) {
+            for tool in open(ctx, tool, parts).await? {
                 let tool = Checked::new(tool).map_err(Stop::Failed)?;
                 let name = &tool.definition.name;
                 if opened.iter().any(|other| other.definition.name == *name) {
@@ -229,10 +248,14 @@ async fn fail(ctx: &Context, step: &str, arguments: &Value, why: &Failure) -> Re
 }
 
 /// The tools of one line of a specification.
-fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
+async fn open(
+    ctx: &Context,
+    tool: &tenure_spec::Tool,
+    parts: &Parts,
+) -> Result<Vec<Box<dyn Tool>>, Stop> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry, permits, .. } = parts.clone();
-    vec![match tool {
+    let Parts { files, http, model, retry, permits, hooks, secrets, .. } = parts.clone();
+    Ok(vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
         Named::SearchFiles => Box::new(search_files::SearchFiles { files, retry }),
@@ -251,7 +274,16 @@ fn open(tool: &tenure_spec::Tool, parts: &Parts) -> Vec<Box<dyn Tool>> {
         Named::Command(command) => {
             Box::new(command::Command::new((**command).clone(), permits, retry))
         }
-    }]
+        // Sources are boxed: they are large, and most agents have none.
+        Named::Mcp(server) => {
+            return Box::pin(mcp::open(ctx, server, &parts.servers, retry)).await;
+        }
+        Named::Hook(hook) => Box::new(hook::Hook { spec: hook.clone(), hooks, retry }),
+        Named::OpenApi(service) => {
+            let reach = openapi::Reach { client: http, secrets, retry };
+            return Box::pin(openapi::open(ctx, service, reach)).await;
+        }
+    }])
 }
 
 /// The text of an argument that the schema has checked; empty if it was left out.

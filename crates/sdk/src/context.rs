@@ -60,6 +60,11 @@ impl Context {
         self.leased.run
     }
 
+    /// The tenant that the run belongs to.
+    pub fn tenant(&self) -> &Name {
+        self.leased.tenant()
+    }
+
     /// The agent's name.
     pub fn agent(&self) -> &Name {
         &self.leased.agent

@@ -34,6 +34,18 @@ pub(crate) const MAX_HOSTS: usize = 100;
 /// Length of a tool's name in characters: the most that every provider takes.
 pub(crate) const MAX_TOOL_NAME: usize = 64;
 
+/// Length of a source's name in characters: as much again is left for the names of its tools.
+pub(crate) const MAX_SOURCE_NAME: usize = 32;
+
+/// Tools of one source that a document names: a model chooses badly among more.
+pub(crate) const MAX_LISTED: usize = 200;
+
+/// Headers or variables of one source: more is configuration, which belongs to the server.
+pub(crate) const MAX_VALUES: usize = 50;
+
+/// Length of one such value in characters: common servers refuse longer headers.
+pub(crate) const MAX_VALUE: usize = 8_192;
+
 /// Length of a condition in bytes: what is longer is a program, which belongs into a tool.
 pub(crate) const MAX_EXPRESSION: usize = 2_000;
 

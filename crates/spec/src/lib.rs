@@ -62,7 +62,10 @@ pub use schema::schema;
 pub use script::{Script, ScriptedCall, Turn};
 pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
-pub use tools::{AgentTool, CommandTool, Effect, Isolation, Manner, Tool};
+pub use tools::{
+    AgentTool, CommandTool, Effect, Elicitation, HookTool, Isolation, Manner, McpTools,
+    OpenApiTools, SECRET, Tool,
+};
 pub use window::Window;
 
 use node::Node;

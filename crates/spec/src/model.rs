@@ -113,7 +113,8 @@ fn read_script(fields: &Fields<'_>, provider: Option<Provider>) -> Option<Script
     }
 }
 
-fn read_base_url(node: &Node<'_>) -> Option<String> {
+/// A web address of host, port and path.
+pub(crate) fn read_base_url(node: &Node<'_>) -> Option<String> {
     let text = node.text(MAX_LINE)?;
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let Some(rest) = rest else {

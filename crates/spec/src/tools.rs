@@ -7,7 +7,11 @@
 mod agent;
 mod command;
 mod effect;
+mod hook;
 mod http_request;
+mod mcp;
+mod openapi;
+mod values;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -16,12 +20,16 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
 
-use crate::bounds::MAX_TOOL_NAME;
+use crate::bounds::{MAX_LISTED, MAX_NAME, MAX_SOURCE_NAME, MAX_TOOL_NAME};
 use crate::node::Node;
 
 pub use agent::{AgentTool, Manner};
 pub use command::{CommandTool, Isolation};
 pub use effect::Effect;
+pub use hook::HookTool;
+pub use mcp::{Elicitation, McpTools};
+pub use openapi::OpenApiTools;
+pub use values::SECRET;
 
 /// One tool, or a source of several.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -57,6 +65,12 @@ pub enum Tool {
     Agent(AgentTool),
     /// Executes a program.
     Command(Box<CommandTool>),
+    /// Has a hook of the worker do something.
+    Hook(HookTool),
+    /// The tools of an MCP server.
+    Mcp(McpTools),
+    /// The operations of a service.
+    OpenApi(Box<OpenApiTools>),
 }
 
 /// The tools without options, with their descriptions.
@@ -81,7 +95,7 @@ const PLAIN: [(Tool, &str); 11] = [
 ];
 
 /// The fields that name a source with options of its own.
-const SOURCES: [&str; 2] = ["agent", "command"];
+const SOURCES: [&str; 5] = ["agent", "command", "hook", "mcp", "openapi"];
 
 impl Tool {
     /// The name of the tool, in documents and for the model; of a source of several, its own name.
@@ -101,6 +115,9 @@ impl Tool {
             Self::ReadArtifact => "read_artifact",
             Self::Agent(agent) => &agent.name,
             Self::Command(command) => &command.name,
+            Self::Hook(hook) => &hook.name,
+            Self::Mcp(server) => &server.name,
+            Self::OpenApi(service) => &service.name,
         }
     }
 
@@ -137,9 +154,13 @@ impl Tool {
             return node.problem("names no tool", hint);
         }
         let fields = node.fields(&SOURCES)?;
-        let command = fields.read("command", CommandTool::read);
-        let command = command.map(|command| Self::Command(Box::new(command)));
-        fields.read("agent", AgentTool::read).map(Self::Agent).or(command)
+        let agent = fields.read("agent", AgentTool::read).map(Self::Agent);
+        let hook = || fields.read("hook", HookTool::read).map(Self::Hook);
+        let mcp = || fields.read("mcp", McpTools::read).map(Self::Mcp);
+        let openapi = || fields.read("openapi", OpenApiTools::read).map(Box::new);
+        let command = || fields.read("command", CommandTool::read).map(Box::new);
+        let agent = agent.or_else(|| command().map(Self::Command));
+        agent.or_else(hook).or_else(mcp).or_else(|| openapi().map(Self::OpenApi))
     }
 }
 
@@ -186,6 +207,25 @@ pub(crate) fn read_tool_name(node: &Node<'_>) -> Option<String> {
     node.problem("is not a tool's name", "use A-Z, a-z, 0-9, `_` and `-`, at most 64 characters")
 }
 
+/// The name of a source, which its tools' names begin with.
+pub(crate) fn read_source_name(node: &Node<'_>) -> Option<String> {
+    let name = read_tool_name(node)?;
+    if name.len() > MAX_SOURCE_NAME {
+        return node.problem(format!("is longer than {MAX_SOURCE_NAME} characters"), "shorten it");
+    }
+    Some(name)
+}
+
+/// A list of names that somebody else has given.
+fn read_words(node: &Node<'_>, what: &str) -> Option<Vec<String>> {
+    let words = node.list(|at| at.filled_text(MAX_NAME))?;
+    match words.len() {
+        0 => node.problem(format!("lists no {what}"), "list some, or remove the field"),
+        1..=MAX_LISTED => Some(words),
+        _ => node.problem(format!("lists more than {MAX_LISTED} {what}"), "list fewer"),
+    }
+}
+
 impl Serialize for Tool {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
@@ -194,6 +234,9 @@ impl Serialize for Tool {
             }
             Self::Agent(agent) => json!({"agent": agent}).serialize(serializer),
             Self::Command(command) => json!({"command": command}).serialize(serializer),
+            Self::Hook(hook) => json!({"hook": hook}).serialize(serializer),
+            Self::Mcp(server) => json!({"mcp": server}).serialize(serializer),
+            Self::OpenApi(service) => json!({"openapi": service}).serialize(serializer),
             plain => serializer.serialize_str(plain.name()),
         }
     }
@@ -222,6 +265,9 @@ impl JsonSchema for Tool {
                 http_request::schema(),
                 source::<AgentTool>(generator, "agent", "Has another agent do something."),
                 source::<CommandTool>(generator, "command", "Executes a program."),
+                source::<HookTool>(generator, "hook", "Has a hook of the worker do something."),
+                source::<McpTools>(generator, "mcp", "The tools of an MCP server."),
+                source::<OpenApiTools>(generator, "openapi", "The operations of a service."),
             ],
         })
     }

@@ -17,6 +17,11 @@ pub enum LogFormat {
 /// (`info`, `tenure_server=debug`). A second call changes nothing: whoever came first set it up.
 pub fn start(filter: &str, format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(filter));
+    // The MCP library logs messages word for word, and servers may repeat what they were told.
+    let filter = match "rmcp=warn".parse() {
+        Ok(quiet) => filter.add_directive(quiet),
+        Err(_) => filter,
+    };
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_target(false)

@@ -6,7 +6,9 @@ use std::{env, fs};
 use anyhow::Context as _;
 use clap::Parser;
 use tenure_agents::tools::command::Variables;
-use tenure_agents::{DefaultModel, Hook, ModelConfig, Policy, Secret, read_policy, read_script};
+use tenure_agents::{
+    DefaultModel, Hook, ModelConfig, Policy, Secret, ToolSecrets, read_policy, read_script,
+};
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
 
@@ -71,6 +73,16 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub programs: Vec<String>,
+    /// Variable of this process that tools of agents may use as `env://NAME`, as NAME or NAME@HOST,
+    /// which lets it go to that host only; may be given several times.
+    #[arg(
+        id = "tool_secret",
+        long = "tool-secret",
+        value_name = "NAME[@HOST]",
+        env = "TENURE_TOOL_SECRETS",
+        value_delimiter = ','
+    )]
+    pub tool_secrets: Vec<String>,
     /// Variable of this process that such programs may see, if a specification asks for it; may be
     /// given several times. They see no other but PATH.
     #[arg(
@@ -126,6 +138,11 @@ impl Config {
         Self { models, ..self }
     }
 
+    /// The secrets that tools may use.
+    pub(crate) fn secrets(&self) -> anyhow::Result<ToolSecrets> {
+        secrets(&self.tool_secrets, |name| env::var(name).ok())
+    }
+
     /// The variables that programs may see, as far as this process has them, and where programs are.
     pub(crate) fn environment(&self) -> Variables {
         let names = self.variables.iter().map(String::as_str).chain(["PATH"]);
@@ -148,6 +165,24 @@ impl Config {
         let hooks = Hook::list(&text);
         hooks.map_err(|why| anyhow::anyhow!("the hooks of {}: {why}", path.display()))
     }
+}
+
+/// The secrets of this list, each NAME or NAME@HOST.
+fn secrets(
+    list: &[String],
+    variable: impl Fn(&str) -> Option<String>,
+) -> anyhow::Result<ToolSecrets> {
+    let mut secrets = ToolSecrets::default();
+    for secret in list {
+        let (name, host) = match secret.split_once('@') {
+            Some((name, host)) => (name, Some(host)),
+            None => (secret.as_str(), None),
+        };
+        let value = variable(name);
+        let value = value.with_context(|| format!("--tool-secret {name}: there is no variable"))?;
+        secrets.grant(name, host, &value).map_err(anyhow::Error::msg)?;
+    }
+    Ok(secrets)
 }
 
 /// The providers' keys from variables; an empty variable is an absent one.
@@ -234,6 +269,29 @@ mod tests {
         std::fs::write(&file, "turns: [{text: hi}]").unwrap();
         let model = model().unwrap().model.unwrap();
         assert_eq!((&*model.name, model.script.unwrap().turns.len()), ("talk", 1));
+    }
+
+    #[test]
+    fn tool_secrets_are_named_and_must_be_there() {
+        let list = parse("tenure-worker --tool-secret A,B@x.example").unwrap().tool_secrets;
+        let missing = secrets(&list, |_| None).unwrap_err();
+        assert!(missing.to_string().contains("--tool-secret A"));
+        let granted = format!("{:?}", secrets(&list, |_| Some("12345678".into())).unwrap());
+        assert!(granted.contains("x.example") && !granted.contains("12345678"), "{granted}");
+    }
+
+    #[test]
+    fn nothing_is_permitted_unless_it_is_listed() {
+        let config = parse("tenure-worker").unwrap();
+        assert!(!config.files_write && config.programs.is_empty() && config.readable.is_empty());
+        assert_eq!(format!("{:?}", config.environment()), r#"{"PATH"}"#);
+        let line = "tenure-worker --files-write --allow-program cc,make --allow-env HOME,NONE_SUCH \
+            --allow-read /srv/rust";
+        let config = parse(line).unwrap();
+        assert!(config.files_write);
+        assert_eq!((config.programs.len(), config.readable.len()), (2, 1));
+        let names = format!("{:?}", config.environment());
+        assert!(!names.contains("NONE_SUCH") && !names.contains('/'), "{names}");
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         models: config.models.clone(),
         hooks: config.hooks()?,
         programs: config.programs.clone(),
+        secrets: config.secrets()?,
         environment: config.environment(),
         readable: config.readable.clone(),
         sandbox: Some(tenure_agents::sandbox::this_program()),

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use tenure_sdk::{Failure, Retry, Stop};
+use tenure_sdk::{Context, Failure, Retry, Stop};
 use tenure_spec::{Kind, Limits, Spec, Window};
 
 use super::Shared;
 use super::answer::Output;
+use crate::hooks::Hooks;
 use crate::model::Model;
 use crate::tools::{Guard, Parts, Toolbox};
 
@@ -26,7 +27,12 @@ pub(super) struct Agent {
 
 impl Agent {
     /// An agent of this specification.
-    pub(super) fn open(spec: Spec, shared: &Shared) -> Result<Self, Stop> {
+    pub(super) async fn open(
+        ctx: &Context,
+        spec: Spec,
+        shared: &Shared,
+        hooks: &Arc<dyn Hooks>,
+    ) -> Result<Self, Stop> {
         let Some(model) = spec.model.as_ref().filter(|_| spec.kind == Kind::Agent) else {
             return Err(Stop::Failed(external(&spec)));
         };
@@ -43,10 +49,13 @@ impl Agent {
             retry,
             programs: shared.permits.programs.clone(),
             permits: shared.permits.clone(),
+            servers: shared.servers.clone(),
+            hooks: hooks.clone(),
+            secrets: shared.secrets.clone(),
         };
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Toolbox::open(&spec.tools, &parts, guard)?,
+            tools: Toolbox::open(ctx, &spec.tools, &parts, guard).await?,
             model,
             output,
             window: spec.window,

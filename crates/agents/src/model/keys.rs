@@ -16,12 +16,12 @@ impl Secret {
     }
 
     /// The value, for the one who sends it.
-    pub(super) fn reveal(&self) -> &str {
+    pub(crate) fn reveal(&self) -> &str {
         &self.0
     }
 
     /// `text` without the value: providers like to quote a wrong key.
-    pub(super) fn remove_from(&self, text: &str) -> String {
+    pub(crate) fn remove_from(&self, text: &str) -> String {
         if self.0.is_empty() { text.into() } else { text.replace(&self.0, "[key]") }
     }
 }

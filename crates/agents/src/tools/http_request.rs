@@ -26,7 +26,7 @@ const BODY: usize = 256 << 10;
 /// Redirects that are followed.
 const REDIRECTS: usize = 5;
 /// The header by which a server recognises a repeated request.
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+pub(super) const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// Makes requests to the hosts of a list.
 pub struct HttpRequest {
@@ -39,9 +39,14 @@ pub struct HttpRequest {
 pub fn client() -> Result<reqwest::Client, reqwest::Error> {
     reqwest::Client::builder()
         .timeout(TIMEOUT)
-        .redirect(Policy::custom(follow))
+        .redirect(redirects())
         .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
         .build()
+}
+
+/// Stays on the host that was asked.
+pub(crate) fn redirects() -> Policy {
+    Policy::custom(follow)
 }
 
 /// Stays on the host that was asked, and never goes from https to http. Any other redirect is the
@@ -171,7 +176,7 @@ fn headers(given: Option<&Value>) -> Result<HeaderMap, Failure> {
 
 /// The failure of a request that its server refuses for now and says when it will not: it has done
 /// nothing, so it is asked again.
-fn later(response: &Response) -> Option<Failure> {
+pub(super) fn later(response: &Response) -> Option<Failure> {
     let status = response.status();
     let busy = [StatusCode::TOO_MANY_REQUESTS, StatusCode::SERVICE_UNAVAILABLE];
     let pause = patience::asked(response.headers()).filter(|_| busy.contains(&status))?;
@@ -181,7 +186,7 @@ fn later(response: &Response) -> Option<Failure> {
 }
 
 /// What the model is told of an answer. Any other status is one: what a 404 means is for the model.
-async fn read(mut response: Response) -> Result<Value, reqwest::Error> {
+pub(super) async fn read(mut response: Response) -> Result<Value, reqwest::Error> {
     let status = response.status().as_u16();
     let headers = told(response.headers());
     let mut bytes = Vec::new();
@@ -224,14 +229,19 @@ fn told(headers: &HeaderMap) -> Map<String, Value> {
 /// A request that may have reached its server is repeated only where that does no harm by HTTP's
 /// own rules: the key in the header helps with servers that know it, and not all do.
 fn failed(method: &Method, error: &reqwest::Error) -> Failure {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
+    let cause = deepest(error);
     let code = if error.is_timeout() { "http_timeout" } else { "http_connection" };
     let message = format!("the request got no answer: {cause}");
     let retryable = error.is_connect() || method.is_idempotent();
     Failure { retryable, ..Failure::permanent(code, message) }
+}
+
+/// The cause behind the causes, which says most and does not repeat the URL.
+pub(crate) fn deepest(error: &dyn std::error::Error) -> String {
+    match error.source() {
+        Some(cause) => deepest(cause),
+        None => error.to_string(),
+    }
 }
 
 fn wrong(why: &str) -> Failure {

@@ -28,6 +28,10 @@ mod http_request;
 #[cfg(test)]
 mod interpreter;
 #[cfg(test)]
+mod mcp;
+#[cfg(test)]
+mod openapi;
+#[cfg(test)]
 mod policy;
 #[cfg(test)]
 mod remote;

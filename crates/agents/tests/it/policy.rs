@@ -102,7 +102,7 @@ async fn a_policy_that_is_tried_out_only_writes_down_what_it_would_do() {
     let decided: Value = serde_json::from_slice(&decided.data).unwrap();
     assert_eq!(
         decided,
-        json!({"effect": "idempotent", "verdict": "allow", "by": "agent default", "dry_run": "deny"})
+        json!({"effect": "read", "verdict": "allow", "by": "agent default", "dry_run": "deny"})
     );
 }
 

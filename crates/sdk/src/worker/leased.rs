@@ -120,6 +120,11 @@ impl Leased {
         self.since.0 + self.since.1.elapsed()
     }
 
+    /// The tenant that the run belongs to.
+    pub(crate) fn tenant(&self) -> &Name {
+        self.client.tenant()
+    }
+
     /// Who speaks when a step of the run says something.
     pub(crate) fn speaker(&self) -> Speaker<'_> {
         Speaker {

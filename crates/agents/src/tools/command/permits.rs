@@ -16,6 +16,13 @@ const PATH: &str = "/usr/local/bin:/usr/bin:/bin";
 #[derive(Clone, Default)]
 pub struct Variables(Arc<BTreeMap<String, String>>);
 
+impl Variables {
+    /// All of them, for programs that nobody asks which they want.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter()
+    }
+}
+
 impl FromIterator<(String, String)> for Variables {
     fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Self {
         Self(Arc::new(variables.into_iter().collect()))

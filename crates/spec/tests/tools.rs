@@ -1,0 +1,58 @@
+//! Sources of tools: what they may say, and the mistakes that are told.
+
+use tenure_spec::{Effect, Tool, parse};
+
+fn agent(tool: &str) -> String {
+    format!("{{name: a, model: {{provider: openai, name: m}}, tools: [{tool}]}}")
+}
+
+#[test]
+fn sources_are_read_and_read_back() {
+    for tool in [
+        "{mcp: {name: docs, url: 'https://docs.example.com/mcp', tools: [search],
+           headers: {Authorization: 'Bearer env://DOCS_TOKEN'}, effects: {search: read}}}",
+        "{mcp: {name: files, command: npx, args: [-y, files], env: {KEY: 'env://KEY', LANG: C},
+           timeout: 20m, elicitation: defaults}}",
+        "{openapi: {name: pets, spec: 'https://pets.example.com/openapi.json',
+           operations: ['GET /pets'], hidden: {api-key: 'env://PETS'}}}",
+        "{openapi: {name: pets, spec: {openapi: 3.1.0, paths: {}}, base_url: 'http://x'}}",
+        "{hook: {name: pager, description: Pages somebody., args: {to: me}}}",
+    ] {
+        let spec = parse(&agent(tool)).unwrap_or_else(|problems| panic!("{tool}: {problems}"));
+        let again = parse(str::from_utf8(&spec.canonical()).unwrap()).unwrap();
+        assert_eq!(again, spec, "{tool}");
+        let schema = jsonschema::validator_for(&tenure_spec::schema()).unwrap();
+        let canonical = serde_json::from_slice(&spec.canonical()).unwrap();
+        assert!(schema.is_valid(&canonical), "{canonical}");
+    }
+}
+
+#[test]
+fn what_is_left_out_has_the_careful_value() {
+    let spec =
+        parse(&agent("{mcp: {name: d, url: 'http://d'}}, {hook: {name: h, description: H}}"));
+    let [Tool::Mcp(server), Tool::Hook(hook)] = &spec.unwrap().tools[..] else {
+        panic!("two tools")
+    };
+    assert_eq!(
+        (server.timeout.to_string(), server.max_timeout.to_string()),
+        ("1m".into(), "10m".into())
+    );
+    assert_eq!((hook.effect, hook.hook()), (Effect::Once, "h"));
+}
+
+#[test]
+fn mistakes_are_told_all_at_once() {
+    let tools = "
+{mcp: {name: a, url: 'https://a', command: b}},
+{mcp: {name: b}},
+{mcp: {name: c, url: 'https://a', args: [x], headers: {X-Api-Key: sk-123456, Accept: text/plain}}},
+{mcp: {name: d, command: x, env: {A_TOKEN: abc, B: 'env://'}, timeout: 20m, max_timeout: 1m}},
+{mcp: {name: this-name-is-longer-than-a-source-may-have, url: 'ftp://x', tools: []}},
+{mcp: {name: e, url: 'https://e', effects: {x: sometimes}, elicitation: ask, token: x}},
+{openapi: {spec: 7}},
+{hook: {name: 'a b'}}";
+    let problems = parse(&agent(tools)).unwrap_err().to_string();
+    insta::assert_snapshot!(problems);
+    assert!(!problems.contains("sk-123456") && !problems.contains("abc"));
+}
