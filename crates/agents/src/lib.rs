@@ -49,7 +49,7 @@ mod secrets;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
-pub use tenure_spec::{Policy, policy as read_policy};
+pub use tenure_spec::{Policy, policy as read_policy, script as read_script};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};

@@ -185,8 +185,10 @@ impl Models {
     /// The models that can be reached with these keys; the error says why there can be no HTTP
     /// client. A rustls crypto provider must be installed.
     pub fn new(config: ModelConfig) -> Result<Self, String> {
-        let default = config.default.as_ref();
-        let default = default.map(|model| router::of(model.provider, &model.name));
+        let default = config.default.as_ref().map(|model| tenure_spec::Model {
+            script: model.script.clone(),
+            ..router::of(model.provider, &model.name)
+        });
         Ok(Self { remote: remote::Remotes::new(config)?, default })
     }
 

@@ -166,7 +166,9 @@ impl Step<'_> {
         let mut number = first;
         loop {
             let executing = leased.enter(key).await;
-            match self.series(key, number, work).await {
+            let tried = self.series(key, number, work).await;
+            executing.executed();
+            match tried {
                 Tried::Ended(attempted) => {
                     let (value, finished) = attempted.finished();
                     let record = leased.engine().finish(key, finished)?;

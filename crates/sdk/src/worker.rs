@@ -61,6 +61,11 @@ pub trait Observer: Send + Sync + 'static {
         let _ = (run, key, epoch);
     }
 
+    /// It has been executed, and what came of it is about to be recorded.
+    fn before_record(&self, run: RunId, key: &Key, epoch: u64) {
+        let _ = (run, key, epoch);
+    }
+
     /// Its result has been recorded.
     fn after_step(&self, run: RunId, key: &Key, epoch: u64) {
         let _ = (run, key, epoch);

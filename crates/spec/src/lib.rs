@@ -102,11 +102,21 @@ pub fn from_json(value: Value) -> Result<Spec, Problems> {
 
 /// Reads a document that is nothing but a policy, YAML or JSON.
 pub fn policy(text: &str) -> Result<Policy, Problems> {
+    alone(text, Policy::read)
+}
+
+/// Reads a document that is nothing but the script of a scripted model, YAML or JSON.
+pub fn script(text: &str) -> Result<Script, Problems> {
+    alone(text, Script::read)
+}
+
+/// Reads a document that is a part of others.
+fn alone<T>(text: &str, read: impl FnOnce(&Node<'_>) -> Option<T>) -> Result<T, Problems> {
     let value = syntax::read(text)?;
     let problems = RefCell::new(Problems::default());
-    let policy = Policy::read(&Node::root(&value, &problems));
-    match (policy, problems.take()) {
-        (Some(policy), Problems(none)) if none.is_empty() => Ok(policy),
+    let part = read(&Node::root(&value, &problems));
+    match (part, problems.take()) {
+        (Some(part), Problems(none)) if none.is_empty() => Ok(part),
         (_, problems) => Err(problems),
     }
 }

@@ -1,13 +1,13 @@
 //! What a worker is told by its command line and its environment. Nothing else reads either.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::Context as _;
 use clap::Parser;
 use tenure_agents::tools::command::Variables;
 use tenure_agents::{
-    DefaultModel, Hook, ModelConfig, Policy, Prices, Secret, ToolSecrets, read_policy,
+    DefaultModel, Hook, ModelConfig, Policy, Prices, Secret, ToolSecrets, read_policy, read_script,
 };
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
@@ -55,7 +55,8 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub model_hosts: Vec<String>,
-    /// Model that graphs ask where they name none, as PROVIDER/NAME.
+    /// Model that graphs ask where they name none, as PROVIDER/NAME. As scripted/FILE none is asked: a
+    /// script is played (YAML, as `model.script` in a specification).
     #[arg(long = "model", value_name = "PROVIDER/NAME", env = "TENURE_MODEL", value_parser = default_model)]
     pub model: Option<DefaultModel>,
     /// File with what calls of models cost, instead of the table that the worker comes with; see
@@ -213,7 +214,17 @@ fn models(key_hosts: Vec<String>, variable: impl Fn(&str) -> Option<String>) -> 
 }
 
 fn default_model(text: &str) -> Result<DefaultModel, String> {
-    text.parse()
+    match text.strip_prefix("scripted/") {
+        Some(file) => scripted(file).map_err(|why| format!("the script {file}: {why}")),
+        None => text.parse(),
+    }
+}
+
+fn scripted(file: &str) -> Result<DefaultModel, String> {
+    let text = fs::read_to_string(file).map_err(|error| error.to_string())?;
+    let script = read_script(&text).map_err(|problems| problems.to_string())?;
+    let name = Path::new(file).file_stem().unwrap_or_default();
+    Ok(DefaultModel::scripted(&name.to_string_lossy(), script))
 }
 
 fn capacity(text: &str) -> Result<usize, String> {
@@ -259,6 +270,19 @@ mod tests {
         for line in ["--pool NO", "--capacity 0", "--log xml", "--tenant a/b", "--hold-after x"] {
             assert!(parse(&format!("tenure-worker {line}")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn the_model_of_graphs_may_be_a_script() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("talk.yaml");
+        let model = || parse(&format!("tenure-worker --model scripted/{}", file.display()));
+        assert!(model().unwrap_err().to_string().contains("talk.yaml: No such file"));
+        std::fs::write(&file, "turns: []").unwrap();
+        assert!(model().unwrap_err().to_string().contains("write at least one turn"));
+        std::fs::write(&file, "turns: [{text: hi}]").unwrap();
+        let model = model().unwrap().model.unwrap();
+        assert_eq!((&*model.name, model.script.unwrap().turns.len()), ("talk", 1));
     }
 
     #[test]

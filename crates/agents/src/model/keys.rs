@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use tenure_spec::Provider;
+use tenure_spec::{Provider, Script};
 
 use super::prices::Prices;
 
@@ -56,12 +56,21 @@ pub struct ModelConfig {
 }
 
 /// A model and whose it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct DefaultModel {
     /// Whose API is spoken.
     pub provider: Provider,
     /// Its name there.
     pub name: String,
+    /// What it says, if it is scripted: whatever name a node gives its model.
+    pub script: Option<Script>,
+}
+
+impl DefaultModel {
+    /// A model that plays a script.
+    pub fn scripted(name: &str, script: Script) -> Self {
+        Self { provider: Provider::Scripted, name: name.into(), script: Some(script) }
+    }
 }
 
 impl FromStr for DefaultModel {
@@ -75,7 +84,7 @@ impl FromStr for DefaultModel {
         let provider = Provider::REAL.into_iter().find(|known| known.name() == provider);
         match (provider, name) {
             (None, _) | (_, "") => Err(wrong()),
-            (Some(provider), name) => Ok(Self { provider, name: name.into() }),
+            (Some(provider), name) => Ok(Self { provider, name: name.into(), script: None }),
         }
     }
 }

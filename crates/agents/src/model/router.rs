@@ -77,8 +77,10 @@ impl Models {
         let Wanted { candidates, default, attempt, .. } = *wanted;
         let default = default.or(self.default.as_ref());
         let mut model = match nth(candidates, default, attempt) {
+            // A script speaks for models of every name.
             Some((provider, name))
-                if default.is_none_or(|of| of.provider != provider || of.name != name) =>
+                if provider != Provider::Scripted
+                    && default.is_none_or(|of| of.provider != provider || of.name != name) =>
             {
                 of(provider, name)
             }

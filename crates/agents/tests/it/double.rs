@@ -118,7 +118,7 @@ pub(crate) fn cut((status, mut headers, body): Answer) -> Answer {
     (status, headers, body)
 }
 
-async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
+pub(crate) async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {
     let mut lines = Vec::new();
     loop {
         let mut line = String::new();

@@ -12,6 +12,8 @@ mod command;
 #[cfg(test)]
 mod conversation;
 #[cfg(test)]
+mod documents;
+#[cfg(test)]
 mod double;
 #[cfg(test)]
 mod editing;
@@ -46,6 +48,8 @@ mod rig;
 mod secrets;
 #[cfg(test)]
 mod streaming;
+#[cfg(test)]
+mod sweep;
 #[cfg(test)]
 mod takeover;
 mod team;

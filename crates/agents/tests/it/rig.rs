@@ -39,43 +39,51 @@ impl Rig {
     /// With these files, each a path and a text.
     pub(crate) async fn with(files: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        let base = Settings::new(folder.path());
+        let app = App::start().await;
+        let rig = Self { app, hooks: Vec::new(), base, policy: None, files: folder };
+        rig.write(files);
+        rig
+    }
+
+    /// Writes files, each a path and a text.
+    pub(crate) fn write(&self, files: &[(&str, &str)]) {
         for (path, text) in files {
-            let path = folder.path().join(path);
+            let path = self.files.path().join(path);
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(path, text).unwrap();
         }
-        let base = Settings::new(folder.path());
-        Self { app: App::start().await, hooks: Vec::new(), base, policy: None, files: folder }
+    }
+
+    /// The publication of a specification at a control plane; the version's number.
+    pub(crate) async fn publish_at(app: &App, document: &str) -> u32 {
+        let request =
+            v1::PublishVersionRequest { tenant: "default".into(), document: document.into() };
+        let published = app.client.agents().publish_version(request).await.unwrap();
+        published.into_inner().version.unwrap().number
     }
 
     /// Publishes a specification, whose pool is `default`; the version's number.
     pub(crate) async fn publish(&self, document: &str) -> u32 {
-        let request =
-            v1::PublishVersionRequest { tenant: "default".into(), document: document.into() };
-        let published = self.app.client.agents().publish_version(request).await.unwrap();
-        published.into_inner().version.unwrap().number
+        Self::publish_at(&self.app, document).await
     }
 
     /// A worker on the test's own runtime, with which it ends.
     pub(crate) fn work(&self, models: ModelConfig, observer: Arc<dyn Observer>) {
-        let worker = worker(self.app.client.clone(), self.settings(models), observer);
+        let worker = worker(self.app.client.clone(), self.interpreter(models), observer);
         tokio::spawn(worker.run(CancellationToken::new()));
     }
 
     /// A worker that can be killed.
     pub(crate) fn process(&self, models: ModelConfig, observer: Arc<dyn Observer>) -> Process {
-        let runtime = Runtime::new().unwrap();
-        let (url, settings) = (self.app.url.clone(), self.settings(models));
-        runtime.spawn(async move {
-            let worker = worker(client(&url), settings, observer);
-            worker.run(CancellationToken::new()).await
-        });
-        Process(Some(runtime))
+        process(&self.app, self.interpreter(models), observer)
     }
 
-    fn settings(&self, models: ModelConfig) -> Settings {
+    /// What executes the runs of a worker.
+    pub(crate) fn interpreter(&self, models: ModelConfig) -> Interpreter {
+        rustls::crypto::ring::default_provider().install_default().ok();
         let (hooks, policy) = (self.hooks.clone(), self.policy.clone());
-        Settings { models, hooks, policy, ..self.base.clone() }
+        Interpreter::new(Settings { models, hooks, policy, ..self.base.clone() }).unwrap()
     }
 
     /// Publishes, runs without keys and waits for the end.
@@ -136,9 +144,17 @@ impl Rig {
     }
 }
 
-fn worker(client: Client, settings: Settings, observer: Arc<dyn Observer>) -> Worker {
-    rustls::crypto::ring::default_provider().install_default().ok();
-    let interpreter = Interpreter::new(settings).unwrap();
+/// A worker of this control plane that can be killed.
+pub(crate) fn process(app: &App, interpreter: Interpreter, observer: Arc<dyn Observer>) -> Process {
+    let (runtime, url) = (Runtime::new().unwrap(), app.url.clone());
+    runtime.spawn(async move {
+        let worker = worker(client(&url), interpreter, observer);
+        worker.run(CancellationToken::new()).await
+    });
+    Process(Some(runtime))
+}
+
+fn worker(client: Client, interpreter: Interpreter, observer: Arc<dyn Observer>) -> Worker {
     Worker::new(client).pool("default".parse().unwrap()).observer(observer).interpreter(
         move |ctx, input| {
             let interpreter = interpreter.clone();

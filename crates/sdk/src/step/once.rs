@@ -112,6 +112,7 @@ impl Step<'_> {
             }
             let attempted = self.attempt(key, 1, work).await;
             if !attempted.failed_as(IN_DOUBT) {
+                executing.executed();
                 let (value, finished) = attempted.finished();
                 let record = leased.engine().finish(key, finished)?;
                 leased.append(record).await?;

@@ -34,6 +34,11 @@ pub(crate) struct Executing<'a> {
 }
 
 impl Executing<'_> {
+    /// The step has been executed.
+    pub(crate) fn executed(&self) {
+        self.leased.observer.before_record(self.leased.run, &self.key, self.leased.epoch);
+    }
+
     /// What the step gave is durable.
     pub(crate) fn recorded(self) {
         self.leased.observer.after_step(self.leased.run, &self.key, self.leased.epoch);
