@@ -19,8 +19,9 @@ pub struct Limits {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = *TOKENS.start(), max = *TOKENS.end()))]
     pub tokens: Option<u64>,
-    /// Money that one run may cost, in dollars to the millionth, the runs of agents that it calls
-    /// included. A reply whose price nobody knows ends the run. Without it there is no limit.
+    /// Money that one run may cost, in dollars to the millionth. Runs of agents that it calls have
+    /// limits of their own. A reply whose price nobody knows ends the run. Without it there is no
+    /// limit.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dollars")]
     #[schemars(with = "f64", range(min = 0.000_001, max = 1_000_000))]
     pub cost: Option<u64>,

@@ -167,7 +167,7 @@ impl<'a> UsageColumns<'a> {
 /// known. A column more would be one more to send with every commit.
 fn cost(usage: &Usage) -> i64 {
     let known = int(usage.cost_micros);
-    if usage.unpriced { -1 - known.min(i64::MAX - 1) } else { known }
+    if usage.unpriced { -1 - known } else { known }
 }
 
 /// The JSON of an alias' targets: `[{"version": 3, "weight": 9}]`.

@@ -74,3 +74,38 @@ async fn a_model_may_answer_with_what_it_has() {
         assert_eq!(made, calls, "{limits}: {keys:?}");
     }
 }
+
+/// An agent whose every reply costs three cents and asks for more.
+fn spender(turns: usize) -> String {
+    let usage = "usage: {input: 20000, output: 1000}";
+    let turn = format!("{{calls: [{{tool: list_files}}], {usage}}}, ");
+    let turns = format!("[{}{{text: done, {usage}}}]", turn.repeat(turns));
+    let script = format!("{{price: {{input: 1, output: 10}}, turns: {turns}}}");
+    format!(
+        "name: sample\ntools: [list_files]\nlimits: {{cost: 0.10, then: ask}}\n\
+         model: {{provider: scripted, name: s, script: {script}}}"
+    )
+}
+
+#[tokio::test]
+async fn ten_cents_stop_a_runaway_loop_until_a_person_raises_them() {
+    let rig = Rig::with(&[]).await;
+    rig.publish(&spender(6)).await;
+    rig.work(ModelConfig::default(), Arc::new(Nobody));
+    let run = rig.app.create("sample", "null").await;
+
+    // Three replies are nine cents, and a fourth would be twelve.
+    let asked = rig.app.question(&run).await;
+    let question = asked.question.clone().unwrap();
+    assert_eq!(question.title, "It has used $0.09 of $0.1. May it go on, up to $0.2?");
+    assert_eq!(rig.app.run(&run).await.usage.unwrap().cost_micros, 90_000);
+    rig.app.answer(&asked, v1::Decision::Edit, r#"{"raise_to": 0.15}"#).await;
+
+    let asked = rig.app.until(&run, |run| run.open_interrupts > 0).await;
+    assert_eq!(asked.usage.unwrap().cost_micros, 150_000);
+    let asked = rig.app.question(&run).await;
+    rig.app.answer(&asked, v1::Decision::Approve, "").await;
+    let run = rig.app.ended(&run).await;
+    assert_eq!(output(&run), json!("done"));
+    assert_eq!(run.usage.unwrap().cost_micros, 210_000);
+}

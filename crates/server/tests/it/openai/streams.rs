@@ -19,7 +19,9 @@ fn short(event: &Value) -> String {
         return event.to_string();
     }
     assert_eq!(event["object"], "chat.completion.chunk");
-    let choice = &event["choices"][0];
+    let mut choice = event["choices"][0].clone();
+    // Their order depends on whatever else is built.
+    choice.sort_all_objects();
     let usage =
         event.get("usage").map_or(String::new(), |usage| format!(" {}", usage["total_tokens"]));
     format!("{} {}{usage}", choice["delta"], choice["finish_reason"])
