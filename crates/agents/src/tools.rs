@@ -32,7 +32,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jsonschema::Validator;
 use serde_json::{Value, json};
-use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop, Usage};
+use serde::Serialize;
+use tenure_sdk::{Context, EntryKind, Failure, Retry, Step, Stop, Usage};
 use tenure_spec::{AgentTool, Effect};
 
 use crate::hooks::Hooks;
@@ -241,6 +242,22 @@ impl Checked {
 /// The name of a tool's first step.
 pub fn step_name(tool: &str) -> String {
     format!("tool:{tool}")
+}
+
+/// The step of a call of a tool: its effect says what may be done when nobody knows whether it has
+/// happened.
+fn step<I: Serialize + ?Sized>(
+    ctx: &Context,
+    tool: &str,
+    input: &I,
+    effect: Effect,
+    retry: Retry,
+) -> Step<'static> {
+    let step = ctx.step(&step_name(tool)).kind(EntryKind::Tool).input(&input);
+    match effect {
+        Effect::Once => step.once(),
+        Effect::Read | Effect::Idempotent => step.retry(retry),
+    }
 }
 
 /// Records that a call is not made, and why. What a later worker would say about it must not

@@ -9,10 +9,10 @@ mod told;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tenure_sdk::{Context, EntryKind, Failure, IN_DOUBT, Retry, Stop};
+use tenure_sdk::{Context, Failure, IN_DOUBT, Retry, Stop};
 use tenure_spec::{CommandTool, Effect};
 
-use super::{Output, Tool, step_name, text};
+use super::{Output, Tool, step, text};
 use crate::model::Definition;
 use crate::sandbox::{self, Outcome, Request};
 
@@ -51,12 +51,7 @@ impl Tool for Command {
     }
 
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {
-        let name = step_name(&self.spec.name);
-        let step = ctx.step(&name).kind(EntryKind::Tool).input(arguments);
-        let step = match self.spec.effect {
-            Effect::Once => step.once(),
-            Effect::Read | Effect::Idempotent => step.retry(self.retry),
-        };
+        let step = step(ctx, &self.spec.name, arguments, self.spec.effect, self.retry);
         step.run(|_| self.execute(arguments)).await.map(Output::from)
     }
 }

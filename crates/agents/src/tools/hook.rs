@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tenure_sdk::{Context, EntryKind, Failure, IN_DOUBT, Retry, Stop};
+use tenure_sdk::{Context, Failure, IN_DOUBT, Retry, Stop};
 use tenure_spec::{DataType, Effect, HookTool};
 
-use super::{Output, Tool, step_name, text};
+use super::{Output, Tool, step, text};
 use crate::hooks::{HookAnswer, HookArgs, HookCall, Hooks, LOST};
 use crate::model::Definition;
 
@@ -45,11 +45,7 @@ impl Tool for Hook {
             transition: String::new(),
             args: HookArgs { name: self.spec.hook().into(), args: self.spec.args.clone() },
         };
-        let step = ctx.step(&step_name(&self.spec.name)).kind(EntryKind::Tool).input(&call);
-        let step = match self.spec.effect {
-            Effect::Once => step.once(),
-            Effect::Read | Effect::Idempotent => step.retry(self.retry),
-        };
+        let step = step(ctx, &self.spec.name, &call, self.spec.effect, self.retry);
         let answer = step.run(|attempt| self.ask(&call, attempt.idempotency_key)).await?;
         Ok(answer.output.into())
     }

@@ -8,7 +8,7 @@ use tenure_sdk::{Attempt, Context, EntryKind, Failure, Retry, Stop};
 use tenure_spec::{Effect, McpTools};
 
 use super::offer::{self, Offer};
-use super::{Output, Tool, step_name};
+use super::{Output, Tool, step};
 use crate::mcp::{Call, Listed, Servers};
 use crate::model::Definition;
 
@@ -60,11 +60,7 @@ impl Tool for McpTool {
     }
 
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {
-        let step = ctx.step(&step_name(&self.name)).kind(EntryKind::Tool).input(arguments);
-        let step = match self.effect {
-            Effect::Once => step.once(),
-            Effect::Read | Effect::Idempotent => step.retry(self.retry),
-        };
+        let step = step(ctx, &self.name, arguments, self.effect, self.retry);
         let tenant = ctx.tenant().as_str();
         let result = step.run(|attempt| self.ask(tenant, arguments, attempt));
         Ok(result.await?.into())

@@ -12,7 +12,7 @@ use tenure_spec::{Effect, OpenApiTools};
 
 use super::http_request::{self, IDEMPOTENCY_KEY};
 use super::offer::{self, Offer};
-use super::{Output, Tool, step_name};
+use super::{Output, Tool, step};
 use crate::mcp::header;
 use crate::model::Definition;
 use crate::openapi::{self, Operation, parts};
@@ -140,11 +140,7 @@ impl Tool for OpenApiTool {
     }
 
     async fn call(&self, ctx: &Context, arguments: &Value) -> Result<Output, Stop> {
-        let step = ctx.step(&step_name(&self.name)).kind(EntryKind::Tool).input(arguments);
-        let step = match self.effect {
-            Effect::Once => step.once(),
-            Effect::Read | Effect::Idempotent => step.retry(self.service.reach.retry),
-        };
+        let step = step(ctx, &self.name, arguments, self.effect, self.service.reach.retry);
         let answer = step.run(|attempt| self.ask(arguments, attempt.idempotency_key)).await?;
         Ok(answer.into())
     }

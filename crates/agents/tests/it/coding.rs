@@ -8,7 +8,7 @@ use tenure_agents::ModelConfig;
 use tenure_sdk::v1;
 
 use crate::rig::{Nobody, Rig, output};
-use crate::takeover::Counter;
+use crate::takeover::Killed;
 
 const EXAMPLE: &str = include_str!("../../../../examples/coding-assistant/agent.yaml");
 const PROJECT: [(&str, &str); 2] = [
@@ -56,18 +56,10 @@ async fn the_program_is_repaired() {
 async fn after_a_crash_before_any_step_the_program_is_repaired_once() {
     for crash in 0..STEPS {
         let rig = rig().await;
-        let first = Counter::holding(crash);
-        let process = rig.process(ModelConfig::default(), first.clone());
-        let run = rig.app.create("coding-assistant", "null").await;
-        first.held.notified().await;
-        let dead = rig.app.run(&run).await.worker;
-        process.kill();
-        let second = Arc::new(Counter::default());
-        let _successor = rig.process(ModelConfig::default(), second.clone());
-        let ended = rig.ended_after(&dead, &run).await;
-        repaired(&rig, &ended);
-        let (before, after) = crate::takeover::by_owner(rig.app.journal(&run).await);
+        let killed = Killed::at(&rig, "coding-assistant", "null", crash).await;
+        repaired(&rig, &killed.ended);
+        let Killed { second, before, after, .. } = killed;
         assert_eq!(before.len() + after.len(), STEPS, "each step is recorded once");
-        assert_eq!(second.executed(), after, "crash before step {crash}");
+        assert_eq!(second, after, "crash before step {crash}");
     }
 }

@@ -9,7 +9,7 @@ use tenure_sdk::v1;
 
 use crate::double::{Answer, Double, json as answer};
 use crate::rig::{Nobody, Rig, failure, output};
-use crate::takeover::{Counter, by_owner};
+use crate::takeover::Killed;
 
 const DESK: &str = "
 name: desk
@@ -216,24 +216,12 @@ async fn after_a_crash_at_any_step_nothing_recorded_happens_again() {
         let pager = Double::start(vec![sent(), sent()]).await;
         let rig = rig(&pager).await;
         rig.publish(DESK).await;
-        let first = Counter::holding(crash);
-        let process = rig.process(ModelConfig::default(), first.clone());
-        let run = rig.app.create("desk", r#""Which river?""#).await;
-        first.held.notified().await;
-        let dead = rig.app.run(&run).await.worker;
-        process.kill();
-
-        let second = Arc::new(Counter::default());
-        let _successor = rig.process(ModelConfig::default(), second.clone());
-        let ended = rig.ended_after(&dead, &run).await;
-        assert_eq!(output(&ended), json!({"paged": true}));
-        let (before, after) = by_owner(rig.app.journal(&run).await);
-        let mut all = [before.clone(), after.clone()].concat();
-        all.sort();
-        assert_eq!(all, KEYS, "each step is recorded once");
-        assert_eq!(second.executed(), after, "crash before step {crash}");
-        let called = usize::from(first.executed().contains(&"tell/0/hook:pager".to_owned()))
-            + usize::from(after.contains(&"tell/0/hook:pager".to_owned()));
+        let killed = Killed::at(&rig, "desk", r#""Which river?""#, crash).await;
+        assert_eq!(output(&killed.ended), json!({"paged": true}));
+        killed.check(&KEYS);
+        let hook = "tell/0/hook:pager".to_owned();
+        let called =
+            usize::from(killed.first.contains(&hook)) + usize::from(killed.after.contains(&hook));
         assert_eq!(pager.asked().len(), called, "crash before step {crash}");
     }
 }

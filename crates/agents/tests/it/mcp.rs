@@ -13,7 +13,7 @@ use tokio::process::{Child, Command};
 
 use crate::double::Double;
 use crate::rig::{Nobody, Rig, failed, failure, output};
-use crate::takeover::{Counter, by_owner};
+use crate::takeover::Killed;
 
 const CANARY: &str = "canary-0123456789";
 
@@ -91,17 +91,6 @@ fn call(tool: &str) -> String {
     format!("{{tool: desk__{tool}, arguments: {{}}}}")
 }
 
-/// What the record under a key came to: its value, or the code and message of its failure.
-async fn result(rig: &Rig, run: &v1::Run, key: &str) -> Value {
-    let records = rig.records(run).await;
-    let record = records.iter().rfind(|record| record.key == key).unwrap();
-    match record.status.as_ref().unwrap() {
-        v1::record::Status::Succeeded(payload) => serde_json::from_slice(&payload.data).unwrap(),
-        v1::record::Status::Failed(failure) => json!([failure.code, failure.message]),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn tools_are_listed_and_called_over_http_and_in_a_program() {
     for desk in [Desk::program(), Desk::http().await] {
@@ -120,7 +109,7 @@ async fn tools_are_listed_and_called_over_http_and_in_a_program() {
         ];
         let mut told = Vec::new();
         for key in results {
-            told.push(result(&rig, &run, &format!("turn/0/call/{key}")).await.to_string());
+            told.push(rig.result(&run, &format!("turn/0/call/{key}")).await.to_string());
         }
         insta::allow_duplicates! {
             insta::assert_snapshot!(told.join("\n"), @r#"
@@ -131,7 +120,7 @@ async fn tools_are_listed_and_called_over_http_and_in_a_program() {
             ["a dot",{"omitted":"image of 3 bytes, image/png: not text"}]
             "#);
         }
-        let listed = result(&rig, &run, "tools:desk").await;
+        let listed = rig.result(&run, "tools:desk").await;
         assert_eq!(listed["tools"][0]["description"], "Adds two numbers.");
         assert_eq!(listed["tools"][0]["effect"], "read");
         assert_eq!(listed["tools"][1]["effect"], "once");
@@ -150,7 +139,7 @@ async fn a_server_that_dies_in_mid_call_is_started_again_for_what_may_be_repeate
     let desk = Desk::program();
     let rig = desk.rig().await;
     let run = rig.ended(&desk.agent("", &call("die_read")), Arc::new(Nobody)).await;
-    let told = result(&rig, &run, "turn/0/call/0/tool:desk__die_read").await;
+    let told = rig.result(&run, "turn/0/call/0/tool:desk__die_read").await;
     assert_eq!((told, output(&run)), (json!("back again"), json!("done")));
     let calls = desk.calls();
     assert_eq!((calls.len(), &calls[0]), (2, &calls[1]), "the same call, with the same key");
@@ -169,7 +158,7 @@ async fn what_must_not_happen_twice_is_in_doubt_when_its_server_dies() {
         // Whoever looked has found that it may be done again, if there is a server.
         answer(&rig, &doubt, v1::Decision::Approve).await;
         let run = rig.app.ended(&run).await;
-        let told = result(&rig, &run, "turn/0/call/0/tool:desk__die").await;
+        let told = rig.result(&run, "turn/0/call/0/tool:desk__die").await;
         match said {
             "" => assert_eq!(told[0], "mcp_unreachable", "{told}"),
             said => assert_eq!(told, said),
@@ -205,10 +194,10 @@ async fn silence_ends_a_call_and_cancels_it_and_progress_keeps_it_alive() {
         let calls = [call("silent"), call("slow")].join(", ");
         // The slow one takes a second.
         let run = rig.ended(&desk.agent(", timeout: 600ms", &calls), Arc::new(Nobody)).await;
-        let told = result(&rig, &run, "turn/0/call/0/tool:desk__silent").await;
+        let told = rig.result(&run, "turn/0/call/0/tool:desk__silent").await;
         assert_eq!(told[0], "mcp_timeout");
         assert!(told[1].as_str().unwrap().contains("`desk` was silent for 600ms"), "{told}");
-        assert_eq!(result(&rig, &run, "turn/0/call/1/tool:desk__slow").await, "done");
+        assert_eq!(rig.result(&run, "turn/0/call/1/tool:desk__slow").await, "done");
         let cancelled = |tools: &[String]| tools.iter().filter(|tool| *tool == "cancelled").count();
         while cancelled(&desk.tools()) < 2 {
             tokio::task::yield_now().await;
@@ -254,10 +243,10 @@ async fn a_server_with_too_many_tools_is_refused_unless_some_are_named() {
         let named = ", tools: [extra9999, gone]";
         let run = rig.ended(&desk.agent(named, &call("extra9999")), Arc::new(Nobody)).await;
         assert_eq!(output(&run), "done");
-        let listed = result(&rig, &run, "tools:desk").await;
+        let listed = rig.result(&run, "tools:desk").await;
         assert_eq!(listed["tools"].as_array().unwrap().len(), 1);
         assert_eq!(listed["skipped"][0]["why"], "the server has no such tool");
-        let told = result(&rig, &run, "turn/0/call/0/tool:desk__extra9999").await;
+        let told = rig.result(&run, "turn/0/call/0/tool:desk__extra9999").await;
         assert_eq!(told[0], "mcp_tool", "the server answers with an error: {told}");
     }
 }
@@ -268,14 +257,14 @@ async fn a_run_keeps_its_tools_and_a_new_one_sees_the_list_as_it_is() {
     let rig = desk.rig().await;
     let agent = desk.agent("", &call("extra0"));
     let run = rig.ended(&agent, Arc::new(Nobody)).await;
-    let told = result(&rig, &run, "turn/0/call/0/tool:unknown").await;
+    let told = rig.result(&run, "turn/0/call/0/tool:unknown").await;
     assert_eq!(told[0], "tool_unknown");
 
     std::fs::write(desk.path("many"), "1").unwrap();
     let run = rig.app.create("sample", "null").await;
     let run = rig.app.ended(&run).await;
     assert_eq!(desk.tools(), ["extra0"]);
-    assert_eq!(result(&rig, &run, "turn/0/call/0/tool:desk__extra0").await[0], "mcp_tool");
+    assert_eq!(rig.result(&run, "turn/0/call/0/tool:desk__extra0").await[0], "mcp_tool");
 }
 
 /// The list, three replies of the model, and two calls after each other: what must not happen twice
@@ -289,21 +278,12 @@ async fn after_a_crash_at_any_step_nothing_recorded_is_called_again() {
         let rig = desk.rig().await;
         let calls = [call("note"), call("put")].join("]}, {calls: [");
         rig.publish(&desk.agent("", &calls)).await;
-        let first = Counter::holding(crash);
-        let process = rig.process(ModelConfig::default(), first.clone());
-        let run = rig.app.create("sample", "null").await;
-        first.held.notified().await;
-        let dead = rig.app.run(&run).await.worker;
-        process.kill();
-
-        let second = Arc::new(Counter::default());
-        let _successor = rig.process(ModelConfig::default(), second.clone());
-        let ended = rig.ended_after(&dead, &run).await;
+        let Killed { ended, second, mut after, .. } =
+            Killed::at(&rig, "sample", "null", crash).await;
         assert_eq!(output(&ended), "done");
-        let (_, mut after) = by_owner(rig.app.journal(&run).await);
         // What must not happen twice has two records: that it was begun, and how it ended.
         after.dedup();
-        assert_eq!(second.executed(), after, "crash before step {crash}");
+        assert_eq!(second, after, "crash before step {crash}");
         let notes = desk.tools().iter().filter(|tool| *tool == "note").count();
         assert_eq!(notes, 1, "crash before step {crash}");
     }
@@ -316,7 +296,7 @@ async fn a_secret_reaches_the_server_and_nothing_else() {
     rig.base.secrets.grant("CANARY", None, CANARY).unwrap();
     let env = ", env: {CANARY: 'env://CANARY', LANG: C}";
     let run = rig.ended(&desk.agent(env, &call("secret")), Arc::new(Nobody)).await;
-    assert_eq!(result(&rig, &run, "turn/0/call/0/tool:desk__secret").await, "[key]");
+    assert_eq!(rig.result(&run, "turn/0/call/0/tool:desk__secret").await, "[key]");
     assert!(!format!("{:?}", rig.app.journal(&run.id).await).contains(CANARY));
 
     let denying =

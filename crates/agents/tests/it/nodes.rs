@@ -7,7 +7,7 @@ use tenure_agents::ModelConfig;
 use tenure_sdk::v1;
 
 use crate::rig::{Nobody, Rig, failure, output};
-use crate::takeover::{Counter, by_owner};
+use crate::takeover::Killed;
 
 const MODEL: &str = "
 kind: graph
@@ -91,22 +91,9 @@ async fn after_a_crash_at_any_step_nothing_recorded_happens_again() {
     for crash in 0..KEYS.len() {
         let rig = Rig::with(&FILES).await;
         rig.publish(&graph("desk", DESK)).await;
-        let first = Counter::holding(crash);
-        let process = rig.process(ModelConfig::default(), first.clone());
-        let run = rig.app.create("desk", r#""rivers""#).await;
-        first.held.notified().await;
-        let dead = rig.app.run(&run).await.worker;
-        process.kill();
-
-        let second = Arc::new(Counter::default());
-        let _successor = rig.process(ModelConfig::default(), second.clone());
-        let ended = rig.ended_after(&dead, &run).await;
-        assert_eq!(output(&ended), ANSWER, "crash before step {crash}");
-        let (before, after) = by_owner(rig.app.journal(&run).await);
-        let mut all = [before, after.clone()].concat();
-        all.sort();
-        assert_eq!(all, KEYS, "each step is recorded once");
-        assert_eq!(second.executed(), after, "crash before step {crash}");
+        let killed = Killed::at(&rig, "desk", r#""rivers""#, crash).await;
+        assert_eq!(output(&killed.ended), ANSWER, "crash before step {crash}");
+        killed.check(&KEYS);
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 use tenure_agents::{Hook, ModelConfig};
-use tenure_sdk::v1;
 
 use crate::double::{Double, json as answer};
 use crate::rig::{Nobody, Rig, output};
@@ -42,16 +41,6 @@ fn agent(tool: &str, calls: &str) -> String {
     )
 }
 
-async fn told(rig: &Rig, run: &v1::Run, key: &str) -> Value {
-    let records = rig.records(run).await;
-    let record = records.iter().rfind(|record| record.key == key).unwrap();
-    match record.status.as_ref().unwrap() {
-        v1::record::Status::Succeeded(payload) => serde_json::from_slice(&payload.data).unwrap(),
-        v1::record::Status::Failed(failure) => json!([failure.code, failure.message]),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[tokio::test]
 async fn operations_are_called_with_what_the_model_gives_and_what_it_does_not_see() {
     let pet = answer(200, &json!({"id": 7, "seen": CANARY}));
@@ -72,11 +61,11 @@ async fn operations_are_called_with_what_the_model_gives_and_what_it_does_not_se
     let spec = agent(&tool, "").replace("{calls: []}, {text: done}", &calls.join(", "));
     let run = rig.ended(&spec, Arc::new(Nobody)).await;
     assert_eq!(output(&run), "done");
-    let got = told(&rig, &run, "turn/0/call/0/tool:pets__getPet").await;
+    let got = rig.result(&run, "turn/0/call/0/tool:pets__getPet").await;
     assert_eq!(got, json!({"status": 200, "body": {"id": 7, "seen": "[key]"}}));
-    let added = told(&rig, &run, "turn/1/call/0/tool:pets__addPet").await;
+    let added = rig.result(&run, "turn/1/call/0/tool:pets__addPet").await;
     assert_eq!(added, json!({"status": 201, "body": "made"}));
-    let unknown = told(&rig, &run, "turn/1/call/1/tool:pets__getPet").await;
+    let unknown = rig.result(&run, "turn/1/call/1/tool:pets__getPet").await;
     assert_eq!(unknown[0], "tool_arguments", "what is hidden cannot be given: {unknown}");
 
     let asked = service.asked();
@@ -101,7 +90,7 @@ async fn a_request_without_an_answer_is_repeated_or_in_doubt() {
     let rig = Rig::with(&[]).await;
     let call = "{tool: pets__getPet, arguments: {id: 7, key: k}}";
     let run = rig.ended(&agent(&tool, call), Arc::new(Nobody)).await;
-    let got = told(&rig, &run, "turn/0/call/0/tool:pets__getPet").await;
+    let got = rig.result(&run, "turn/0/call/0/tool:pets__getPet").await;
     assert_eq!((&got[0], service.asked().len()), (&json!("openapi_unreachable"), 2), "{got}");
 
     rig.publish(&agent(&tool, "{tool: pets__addPet, arguments: {name: Rex}}")).await;
@@ -124,7 +113,7 @@ async fn a_hook_is_a_tool_that_is_given_a_text() {
     let tool = "{hook: {name: page, hook: pager, description: Pages somebody., args: {to: me}}}";
     let calls = "{tool: page, arguments: {input: 'Fire!'}}";
     let run = rig.ended(&agent(tool, calls), Arc::new(Nobody)).await;
-    assert_eq!(told(&rig, &run, "turn/0/call/0/tool:page").await["output"], json!({"paged": true}));
+    assert_eq!(rig.result(&run, "turn/0/call/0/tool:page").await["output"], json!({"paged": true}));
     let asked = pager.asked().remove(0);
     let body: Value = serde_json::from_str(&asked.body).unwrap();
     assert_eq!(body["args"], json!({"name": "pager", "args": {"to": "me"}}));

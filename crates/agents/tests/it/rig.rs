@@ -138,6 +138,21 @@ impl Rig {
         records.map(result).collect()
     }
 
+    /// What the last record under a key came to: its value, or the code and message of its failure.
+    pub(crate) async fn result(&self, run: &v1::Run, key: &str) -> Value {
+        let records = self.records(run).await;
+        let record = records.iter().rfind(|record| record.key == key).unwrap();
+        match record.status.as_ref().unwrap() {
+            v1::record::Status::Succeeded(payload) => {
+                serde_json::from_slice(&payload.data).unwrap()
+            }
+            v1::record::Status::Failed(failure) => {
+                serde_json::json!([failure.code, failure.message])
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
     /// The keys of a run, sorted: parallel calls are recorded in any order.
     pub(crate) async fn keys(&self, run: &v1::Run) -> Vec<String> {
         self.records(run).await.into_iter().map(|record| record.key).collect()

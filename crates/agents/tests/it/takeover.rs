@@ -51,30 +51,59 @@ impl Observer for Counter {
     }
 }
 
+/// A run whose first worker was killed before it executed a step, and its second one went on.
+pub(crate) struct Killed {
+    pub(crate) ended: v1::Run,
+    /// What each of them executed.
+    pub(crate) first: Vec<String>,
+    pub(crate) second: Vec<String>,
+    /// What each of them recorded: a commit that was on its way when its worker died may arrive or
+    /// not; the epoch tells.
+    pub(crate) before: Vec<String>,
+    pub(crate) after: Vec<String>,
+}
+
+impl Killed {
+    /// Has a run of an agent, whose worker is killed before its step of this number, counted from 0.
+    pub(crate) async fn at(rig: &Rig, agent: &str, input: &str, crash: usize) -> Self {
+        let first = Counter::holding(crash);
+        let process = rig.process(ModelConfig::default(), first.clone());
+        let run = rig.app.create(agent, input).await;
+        first.held.notified().await;
+        let dead = rig.app.run(&run).await.worker;
+        process.kill();
+        let second = Arc::new(Counter::default());
+        let _successor = rig.process(ModelConfig::default(), second.clone());
+        let ended = rig.ended_after(&dead, &run).await;
+        let (before, after) = by_owner(rig.app.journal(&run).await);
+        Self { ended, first: first.executed(), second: second.executed(), before, after }
+    }
+
+    /// Checks that each of these steps was recorded once, and what was recorded was not executed
+    /// again.
+    pub(crate) fn check(&self, keys: &[impl AsRef<str>]) {
+        let mut all = [self.before.as_slice(), &self.after].concat();
+        all.sort();
+        assert!(
+            all.iter().eq(keys.iter().map(AsRef::as_ref)),
+            "each step is recorded once: {all:?}"
+        );
+        assert_eq!(self.second, self.after, "what is recorded is not executed again");
+    }
+}
+
 #[tokio::test]
 async fn after_a_crash_at_any_step_no_recorded_step_is_executed_again() {
     for crash in 0..STEPS {
         let rig = Rig::with(&FILES).await;
         rig.publish(&EXAMPLE.replace("300ms", "0ms")).await;
-        let first = Counter::holding(crash);
-        let process = rig.process(ModelConfig::default(), first.clone());
-        let run = rig.app.create("document-digest", "null").await;
-        first.held.notified().await;
-        let dead = rig.app.run(&run).await.worker;
-        process.kill();
-
-        let second = Arc::new(Counter::default());
-        let _successor = rig.process(ModelConfig::default(), second.clone());
-        let ended = rig.ended_after(&dead, &run).await;
-        assert_eq!(output(&ended), "The report is written to report.md.");
-
-        // A commit that was on its way when its worker died may arrive or not; the epoch tells.
-        let (before, after) = by_owner(rig.app.journal(&run).await);
+        let killed = Killed::at(&rig, "document-digest", "null", crash).await;
+        assert_eq!(output(&killed.ended), "The report is written to report.md.");
+        let Killed { first, second, before, after, .. } = killed;
         assert_eq!(before.is_empty(), crash == 0, "crash before step {crash}: {before:?}");
         assert_eq!(before.len() + after.len(), STEPS, "each step is recorded once");
-        assert_eq!(second.executed(), after, "crash before step {crash}");
-        let known = first.executed();
-        assert!(before.iter().all(|key| known.contains(key)), "{before:?} of {known:?}");
+        assert_eq!(second, after, "crash before step {crash}");
+        assert!(before.iter().all(|key| first.contains(key)), "{before:?} of {first:?}");
     }
 }
 

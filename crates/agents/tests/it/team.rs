@@ -9,7 +9,7 @@ use tenure_agents::ModelConfig;
 use tenure_sdk::v1;
 
 use crate::rig::{Nobody, Rig, failure, output};
-use crate::takeover::{Counter, by_owner};
+use crate::takeover::Killed;
 
 /// A member that says these things, turn by turn.
 fn member(name: &str, turns: &str, rest: &str) -> String {
@@ -241,21 +241,8 @@ async fn after_a_crash_at_any_step_nothing_recorded_happens_again() {
     for crash in 0..keys.len() {
         let rig = Rig::with(&[("a.md", "A")]).await;
         rig.publish(&document).await;
-        let first = Counter::holding(crash);
-        let process = rig.process(ModelConfig::default(), first.clone());
-        let run = rig.app.create("desk", r#""Hello""#).await;
-        first.held.notified().await;
-        let dead = rig.app.run(&run).await.worker;
-        process.kill();
-
-        let second = Arc::new(Counter::default());
-        let _successor = rig.process(ModelConfig::default(), second.clone());
-        let ended = rig.ended_after(&dead, &run).await;
-        assert_eq!(output(&ended), answer, "crash before step {crash}");
-        let (before, after) = by_owner(rig.app.journal(&run).await);
-        let mut all = [before, after.clone()].concat();
-        all.sort();
-        assert_eq!(all, keys, "each step is recorded once");
-        assert_eq!(second.executed(), after, "crash before step {crash}");
+        let killed = Killed::at(&rig, "desk", r#""Hello""#, crash).await;
+        assert_eq!(output(&killed.ended), answer, "crash before step {crash}");
+        killed.check(&keys);
     }
 }
