@@ -31,8 +31,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use jsonschema::Validator;
-use serde_json::{Value, json};
 use serde::Serialize;
+use serde_json::{Value, json};
 use tenure_sdk::{Context, EntryKind, Failure, Retry, Step, Stop, Usage};
 use tenure_spec::{AgentTool, Effect};
 

@@ -75,7 +75,7 @@ async fn serve(stream: TcpStream, turns: usize, seen: &Mutex<Seen>) {
         let answer = completion(number, turns);
         let length = answer.len();
         let head = format!(
-            "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {length}\r\n\r\n"
         );
         {
             let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,17 +122,19 @@ fn place(request: &Value) -> (String, usize) {
     (first.map(|message| message["content"].to_string()).unwrap_or_default(), answers)
 }
 
+/// The answer as a stream, which is what the worker asks for, in one piece.
 fn completion(number: usize, turns: usize) -> String {
     let function = json!({"name": "list_files", "arguments": "{}"});
-    let call = json!({"id": format!("call_{number}"), "type": "function", "function": function});
-    let (message, finish) = if number + 1 < turns {
-        (json!({"role": "assistant", "content": null, "tool_calls": [call]}), "tool_calls")
+    let id = format!("call_{number}");
+    let call = json!({"index": 0, "id": id, "type": "function", "function": function});
+    let (delta, finish) = if number + 1 < turns {
+        (json!({"role": "assistant", "tool_calls": [call]}), "tool_calls")
     } else {
         (json!({"role": "assistant", "content": "done"}), "stop")
     };
-    let choice = json!({"index": 0, "message": message, "finish_reason": finish});
     let usage = json!({"prompt_tokens": 10, "completion_tokens": 5, "total_tokens": 15});
-    let object = "chat.completion";
-    json!({"id": "c", "object": object, "model": "double", "choices": [choice], "usage": usage})
-        .to_string()
+    let said = json!({"choices": [{"index": 0, "delta": delta}]});
+    let ended = json!({"choices": [{"index": 0, "delta": {}, "finish_reason": finish}]});
+    let used = json!({"choices": [], "usage": usage});
+    format!("data: {said}\n\ndata: {ended}\n\ndata: {used}\n\ndata: [DONE]\n\n")
 }
