@@ -68,7 +68,8 @@ impl Server {
     fn say(&self, line: &str) {
         let file = self.folder.join("calls");
         if let Ok(mut file) = fs::OpenOptions::new().create(true).append(true).open(file) {
-            let _ = writeln!(file, "{line}");
+            // In one piece: calls at the same time must not be written into each other.
+            let _ = file.write_all(format!("{line}\n").as_bytes());
         }
     }
 
