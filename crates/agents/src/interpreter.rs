@@ -1,4 +1,4 @@
-//! The loop: ask the model, make the calls it wants, tell it the results, until it answers.
+//! The interpreter: what a run of a specification does.
 //!
 //! Everything between two steps follows from the specification and from what is recorded, so a
 //! run goes on after a crash as if nothing had happened.
@@ -162,8 +162,8 @@ impl Interpreter {
 
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
-    /// of a graph, the output of its last node; of a team, what was said last, or all of it. A run that is given a conversation
-    /// ([`tenure_spec::conversation`]) gives an assistant's message.
+    /// of a graph, the output of its last node; of a team, what was said last, or all of it. A run
+    /// that is given a conversation ([`tenure_spec::conversation`]) gives an assistant's message.
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
         let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {

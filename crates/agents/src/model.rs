@@ -173,6 +173,11 @@ struct UsageForm {
     unpriced: bool,
 }
 
+/// The tokens of a text of so many bytes, more or less: about four bytes each.
+pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
+    bytes.div_ceil(4) as u64
+}
+
 /// Every model that specifications may name; one per worker.
 #[derive(Clone)]
 pub struct Models {

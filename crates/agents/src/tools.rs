@@ -39,7 +39,6 @@ use tenure_spec::{AgentTool, Effect};
 use crate::hooks::Hooks;
 use crate::mcp::Servers;
 use crate::model::{Definition, Message, Model, ToolCall};
-
 use crate::secrets::ToolSecrets;
 
 pub use files::Files;
@@ -62,7 +61,7 @@ pub trait Tool: Send + Sync {
         self.effect()
     }
 
-    /// Whether a call asks models, whose cost it reports.
+    /// Whether a call asks models, and so costs money.
     fn is_metered(&self) -> bool {
         false
     }
@@ -101,9 +100,7 @@ pub struct Parts {
     pub model: Arc<dyn Model>,
     /// How often a step may try.
     pub retry: Retry,
-    /// The programs that tools may start on this worker; none unless its operator lists them.
-    pub programs: Arc<[String]>,
-    /// What else commands may do.
+    /// What commands may do.
     pub permits: command::Permits,
     /// The MCP servers that the worker is connected to.
     pub servers: Arc<Servers>,
@@ -172,14 +169,9 @@ impl Toolbox {
     }
 
     /// Makes one call in a scope of its own, and gives the message that tells the model beside the
-    /// rest of what it gave.
-    pub async fn call(&self, ctx: &Context, call: &ToolCall) -> Result<(Message, Output), Stop> {
-        self.call_guarded(ctx, call, true).await
-    }
-
-    /// [`call`](Self::call), where it was recorded whether the tenant has a policy: without any
-    /// policy nothing has to be decided, and written down.
-    pub async fn call_guarded(
+    /// rest of what it gave. `guarded` is what was recorded of whether the tenant has a policy:
+    /// without any policy nothing has to be decided, and written down.
+    pub async fn call(
         &self,
         ctx: &Context,
         call: &ToolCall,
@@ -193,7 +185,7 @@ impl Toolbox {
         Ok((call.result(&output.value), output))
     }
 
-    /// Makes one call in a scope of its own, and gives what the tool gave.
+    /// Makes one call that no model asked for, in a scope of its own, and gives what the tool gave.
     pub async fn output(&self, ctx: &Context, call: &ToolCall) -> Result<Output, Stop> {
         self.attempt(ctx, call, true).await
     }

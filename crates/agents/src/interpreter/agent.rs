@@ -36,10 +36,10 @@ impl Agent {
             return Err(Stop::Failed(external(&spec)));
         }
         let output = spec.output.as_ref().map(Output::new).transpose().map_err(Stop::Failed)?;
-        let model = interpreter.parts.models.or_own(spec.model.as_ref()).map_err(Stop::Failed)?;
+        let model = Self::model(&spec, interpreter)?;
         Ok(Self {
             system: system(&spec.instructions, output.as_ref()),
-            tools: Self::tools(ctx, &spec, interpreter).await?,
+            tools: Self::tools(ctx, &spec, &model, interpreter).await?,
             model,
             output,
             window: spec.window,
@@ -48,10 +48,16 @@ impl Agent {
         })
     }
 
-    /// The tools of this specification.
+    /// The model of this specification, or the worker's.
+    pub(super) fn model(spec: &Spec, interpreter: &Interpreter) -> Result<Arc<dyn Model>, Stop> {
+        interpreter.parts.models.or_own(spec.model.as_ref()).map_err(Stop::Failed)
+    }
+
+    /// The tools of this specification, with the model that some of them ask.
     pub(super) async fn tools(
         ctx: &Context,
         spec: &Spec,
+        model: &Arc<dyn Model>,
         interpreter: &Interpreter,
     ) -> Result<Toolbox, Stop> {
         let shared = &interpreter.parts;
@@ -61,9 +67,8 @@ impl Agent {
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
-            model: shared.models.or_own(spec.model.as_ref()).map_err(Stop::Failed)?,
+            model: model.clone(),
             retry: retry(&spec.retry),
-            programs: shared.permits.programs.clone(),
             permits: shared.permits.clone(),
             servers: shared.servers.clone(),
             hooks: interpreter.routes.hooks.clone(),

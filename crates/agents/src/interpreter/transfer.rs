@@ -19,9 +19,6 @@ pub(super) async fn to(
     let data = serde_json::to_vec(&conversation)?.into();
     let input = Payload { content_type: CONVERSATION.into(), encoding: String::new(), data };
     let call = turn.call(&agent.agent, &()).input(input).name(&step_name(&agent.name));
-    let answer: Answer = match &agent.version {
-        Some(version) => call.version(version).output().await?,
-        None => call.output().await?,
-    };
+    let answer: Answer = call.version(agent.version()).output().await?;
     Ok(serde_json::from_str(&answer.content).unwrap_or_else(|_| answer.content.into()))
 }

@@ -221,7 +221,7 @@ async fn call_tools(
         let results = open.iter().map(|(_, call)| call.not_made()).collect();
         return Ok(Made { results, transfer: None });
     }
-    let calls = open.iter().map(|(scope, call)| agent.tools.call_guarded(scope, call, guarded));
+    let calls = open.iter().map(|(scope, call)| agent.tools.call(scope, call, guarded));
     let made = join(calls).await?;
     let mut results = Vec::with_capacity(made.len());
     let mut transfer = None;

@@ -9,7 +9,7 @@ use tenure_spec::Window;
 
 use super::agent::Agent;
 use super::budget::Purse;
-use crate::model::{Message, Nobody, Reply, Request};
+use crate::model::{Message, Nobody, Reply, Request, estimated_tokens};
 
 /// What a model is asked to do with the part of a conversation that it will not see again.
 const SUM_UP: &str = "Sum up this conversation for yourself, who will go on with it and see nothing \
@@ -83,22 +83,31 @@ async fn sum_up(
 /// Where the messages that fit begin: not before `from`, not inside a turn, and never after the last
 /// turn's beginning, whatever it takes.
 fn begin(messages: &[Message], from: usize, window: &Window) -> usize {
-    if fits(&messages[from.min(messages.len())..], window, 1) {
+    let all = messages.iter().skip(from);
+    if fits(all.len(), all.map(tokens).sum(), window, 1) {
         return from;
     }
     let share = if window.summary { 2 } else { 1 };
-    let begins = |place: &usize| !matches!(messages[*place], Message::Tool { .. });
-    let starts = || (from..messages.len()).filter(begins);
-    let fit = starts().find(|place| fits(&messages[*place..], window, share));
-    fit.or_else(|| starts().next_back()).unwrap_or(from)
+    let mut found = None;
+    let mut seen = 0;
+    for (place, message) in messages.iter().enumerate().skip(from).rev() {
+        seen += tokens(message);
+        let fit = fits(messages.len() - place, seen, window, share);
+        if !matches!(message, Message::Tool { .. }) && (fit || found.is_none()) {
+            found = Some(place);
+        }
+        if !fit && found.is_some() {
+            break;
+        }
+    }
+    found.unwrap_or(from)
 }
 
-/// Whether messages fit into this share of a window: `2` for its half.
-fn fits(messages: &[Message], window: &Window, share: u64) -> bool {
-    let tokens: u64 = messages.iter().map(tokens).sum();
-    let count = messages.len() as u64;
+/// Whether so many messages of so many tokens fit into this share of a window: `2` for its half.
+fn fits(messages: usize, tokens: u64, window: &Window, share: u64) -> bool {
+    let most = |most: u32| (u64::from(most) / share).max(1);
     window.tokens.is_none_or(|most| tokens <= most / share)
-        && window.messages.is_none_or(|most| count <= (u64::from(most) / share).max(1))
+        && window.messages.is_none_or(|count| messages as u64 <= most(count))
 }
 
 /// The tokens of a message, more or less: about four bytes each, calls included.
@@ -109,7 +118,7 @@ fn tokens(message: &Message) -> u64 {
         }
         _ => 0,
     };
-    (message.text().len() + calls).div_ceil(4) as u64
+    estimated_tokens(message.text().len() + calls)
 }
 
 #[cfg(test)]

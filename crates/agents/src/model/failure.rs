@@ -11,6 +11,7 @@ use tenure_sdk::Failure;
 use super::keys::Secret;
 use super::translate::NoReply;
 use crate::patience;
+use crate::tools::http_request::deepest;
 
 /// Characters of a provider's answer that a message quotes: the reason, not a page of HTML.
 const QUOTED: usize = 500;
@@ -186,13 +187,7 @@ fn body(error: &genai::Error) -> String {
 
 /// The innermost reason, which names no address: that may hold a key.
 fn cause(error: &reqwest::Error) -> String {
-    let Some(mut cause) = error.source() else {
-        return "no reason given".into();
-    };
-    while let Some(source) = cause.source() {
-        cause = source;
-    }
-    cause.to_string()
+    error.source().map_or_else(|| "no reason given".into(), deepest)
 }
 
 fn quoted(text: &str, limit: usize) -> String {

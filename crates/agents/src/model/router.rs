@@ -5,7 +5,7 @@ use tenure_sdk::{Failure, Usage};
 use tenure_spec::graph::Candidates;
 use tenure_spec::{Model as Spec, Provider};
 
-use super::{Listener, Model, Models, Reply, Request};
+use super::{Listener, Model, Models, Reply, Request, estimated_tokens};
 
 /// What is asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ pub trait Router: Send + Sync {
 
     /// How many tokens a text has, more or less: about four bytes each.
     fn tokens(&self, text: &str) -> u64 {
-        text.len().div_ceil(4) as u64
+        estimated_tokens(text.len())
     }
 }
 

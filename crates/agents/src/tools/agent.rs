@@ -51,11 +51,8 @@ impl Tool for Agent {
             return Ok(Output { transfer: Some(self.spec.clone()), ..output });
         }
         let call = ctx.call(&self.spec.agent, text(arguments, "task"));
-        let call = call.name(&step_name(&self.spec.name));
-        let answer: Value = match &self.spec.version {
-            Some(version) => call.version(version).output().await?,
-            None => call.output().await?,
-        };
+        let call = call.name(&step_name(&self.spec.name)).version(self.spec.version());
+        let answer: Value = call.output().await?;
         Ok(answer.into())
     }
 }

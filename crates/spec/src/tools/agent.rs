@@ -44,6 +44,11 @@ pub enum Manner {
 }
 
 impl AgentTool {
+    /// The version as a call names it: empty for the newest.
+    pub fn version(&self) -> &str {
+        self.version.as_deref().unwrap_or_default()
+    }
+
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&["name", "agent", "version", "description", "manner"])?;
         let agent = fields.required("agent", "name the agent", read_name);

@@ -43,6 +43,21 @@ fn since(used: &Usage, before: &Usage) -> Usage {
         cached_tokens: used.cached_tokens.saturating_sub(before.cached_tokens),
         reasoning_tokens: used.reasoning_tokens.saturating_sub(before.reasoning_tokens),
         cost_micros: used.cost_micros.saturating_sub(before.cost_micros),
-        ..Usage::default()
+        unpriced: used.unpriced,
+        model: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_added_up_says_whether_its_price_is_known() {
+        let before = Usage { cost_micros: 10, input_tokens: 3, ..Usage::default() };
+        let used = Usage { cost_micros: 15, input_tokens: 4, unpriced: true, ..Usage::default() };
+        let mut sum = before.clone();
+        sum.add(&since(&used, &before));
+        assert_eq!(sum, used);
     }
 }

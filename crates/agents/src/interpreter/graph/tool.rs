@@ -28,7 +28,11 @@ impl Machine<'_> {
             retry: self.retry(visit.node).clone(),
             ..self.base.clone()
         };
-        let tools = match caught(Agent::tools(visit.scope, &spec, self.interpreter).await)? {
+        let opened = async {
+            let model = Agent::model(&spec, self.interpreter)?;
+            Agent::tools(visit.scope, &spec, &model, self.interpreter).await
+        };
+        let tools = match caught(opened.await)? {
             Ok(tools) => tools,
             Err(failure) => return Ok(Err(failure.into())),
         };
@@ -51,10 +55,8 @@ impl Machine<'_> {
     /// Has another agent do it, as a run of its own.
     pub(super) async fn call(&self, visit: &Visit<'_>, node: &CallNode) -> Result<Made, Stop> {
         let call = visit.scope.call(&node.agent, &visit.input.value);
-        let outcome = match &node.version {
-            Some(version) => call.version(version).outcome::<Value>().await?,
-            None => call.outcome::<Value>().await?,
-        };
+        let call = call.version(node.version.as_deref().unwrap_or_default());
+        let outcome = call.outcome::<Value>().await?;
         Ok(outcome.map(given).map_err(|failure| {
             let message = format!("agent `{}`: {}", node.agent, failure.message);
             Failure { message, ..failure }.into()
