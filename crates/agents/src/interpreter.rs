@@ -160,6 +160,12 @@ impl Interpreter {
         Self { routes: Routes { router, hooks }, ..self }
     }
 
+    /// Looks after the backends of models for ever: what models they have, and that they have those
+    /// that they should. A process that executes runs does this beside it.
+    pub async fn keep_models(&self) {
+        self.parts.models.pools().keep(fastrand::f64).await;
+    }
+
     /// Executes one run: the specification comes with the context, the input with the run. The
     /// output is JSON: the text of the final answer, or what `output` in the specification asks for;
     /// of a graph, the output of its last node; of a team, what was said last, or all of it. A run

@@ -49,11 +49,11 @@ mod secrets;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
-pub use tenure_spec::{Policy, policy as read_policy, script as read_script};
+pub use tenure_spec::{Policy, backends, policy as read_policy, script as read_script};
 
 pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
-pub use model::{DefaultModel, ModelConfig, Prices, Secret};
+pub use model::{BackendConfig, DefaultModel, ModelConfig, Prices, Secret};
 pub use secrets::ToolSecrets;
 
 use model::{Listener, Model, Reply, Request};

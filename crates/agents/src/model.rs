@@ -3,6 +3,7 @@
 
 pub mod keys;
 mod listener;
+pub mod pools;
 mod prices;
 pub mod remote;
 pub mod router;
@@ -22,7 +23,7 @@ use serde_json::Value;
 use tenure_sdk::{Failure, Usage};
 use tenure_spec::Provider;
 
-pub use keys::{DefaultModel, ModelConfig, Secret};
+pub use keys::{BackendConfig, DefaultModel, ModelConfig, Secret};
 pub use listener::{Listener, Nobody};
 pub use prices::Prices;
 pub use remote::Remote;
@@ -154,6 +155,9 @@ pub struct Reply {
     /// Whether the provider stopped at the limit of tokens, in the middle of the message.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// The backend that answered, if a pool was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backend: Option<String>,
     /// What it consumed.
     #[serde(with = "UsageForm")]
     pub usage: Usage,
@@ -182,6 +186,8 @@ pub(crate) fn estimated_tokens(bytes: usize) -> u64 {
 #[derive(Clone)]
 pub struct Models {
     remote: remote::Remotes,
+    /// The backends that the operator has named.
+    pools: Arc<pools::Pools>,
     /// What is asked where nothing names a model.
     default: Option<tenure_spec::Model>,
 }
@@ -192,9 +198,17 @@ impl Models {
     pub fn new(config: ModelConfig) -> Result<Self, String> {
         let default = config.default.as_ref().map(|model| tenure_spec::Model {
             script: model.script.clone(),
-            ..router::of(model.provider, &model.name)
+            ..tenure_spec::Model::of(model.provider, &model.name)
         });
-        Ok(Self { remote: remote::Remotes::new(config)?, default })
+        let backends = config.backends.clone();
+        let remote = remote::Remotes::new(config)?;
+        let pools = Arc::new(pools::Pools::new(backends, &remote)?);
+        Ok(Self { remote, pools, default })
+    }
+
+    /// The pools of backends that the operator has named.
+    pub fn pools(&self) -> &Arc<pools::Pools> {
+        &self.pools
     }
 
     /// The model that is asked for, or else the worker's own.
@@ -207,11 +221,14 @@ impl Models {
 
     /// The model that a specification asks for.
     pub fn open(&self, model: &tenure_spec::Model) -> Result<Arc<dyn Model>, Failure> {
+        if model.pool.is_some() {
+            return Ok(Arc::new(self.pools.open(model)?));
+        }
         match (model.provider, &model.script) {
-            (Provider::Scripted, Some(script)) => {
+            (Some(Provider::Scripted), Some(script)) => {
                 Ok(Arc::new(Scripted::new(model.name.clone(), script.clone())))
             }
-            (Provider::Scripted, None) => {
+            (Some(Provider::Scripted), None) => {
                 Err(Failure::permanent("script_missing", "a scripted model needs `model.script`"))
             }
             (_, _) => Ok(Arc::new(self.remote.open(model)?)),

@@ -145,3 +145,19 @@ pub(crate) const TEMPLATE_ROUNDS: u64 = 1_000_000;
 
 /// Bytes that a template may make: as many as a step may give.
 pub(crate) const TEMPLATE_OUTPUT: usize = limits::PAYLOAD;
+
+/// Backends of a worker, pools of backends, and models of one of either: each is listed and checked
+/// in turn, and an operator looks over one page of them.
+pub(crate) const MAX_BACKENDS: usize = 200;
+
+/// Calls that a backend takes at a time: more than any server of models works on.
+pub(crate) const AT_A_TIME: RangeInclusive<u64> = 1..=10_000;
+
+/// Requests or tokens of a minute: far above what any provider sells, far below what Redis counts.
+pub(crate) const PER_MINUTE: RangeInclusive<u64> = 1..=1_000_000_000_000;
+
+/// Tokens of a model's context: above any model.
+pub(crate) const CONTEXT: RangeInclusive<u64> = 1..=1_000_000_000;
+
+/// Failures in a row that close a backend off: more would hide an outage from nobody but us.
+pub(crate) const FAILURES: RangeInclusive<u64> = 1..=100;

@@ -23,6 +23,7 @@
 //! its description in the schema), to the list of known fields, and to the `read` function.
 #![warn(missing_docs)]
 
+pub mod backends;
 mod bounds;
 mod canonical;
 mod chain;
@@ -51,6 +52,7 @@ use std::cell::RefCell;
 
 use serde_json::Value;
 
+pub use backends::Backends;
 pub use bounds::{MAX_DOCUMENT_BYTES, MAX_NESTING};
 pub use data::DataType;
 pub use expression::Expression;

@@ -3,23 +3,37 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
-use crate::bounds::{MAX_LINE, REPLY_TOKENS, TEMPERATURE};
+use crate::bounds::{MAX_LINE, MAX_NAME, REPLY_TOKENS, TEMPERATURE};
 use crate::node::{Fields, Node};
 use crate::script::Script;
 
-/// Which language model to ask, and how. Keys never stand here: the worker reads them from its
-/// environment.
-#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+/// Which language model to ask, and how: a model of a `provider`, or any backend of a `pool`. Keys
+/// never stand here: the worker reads them from its environment.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(extend(
-    "if" = {"properties": {"provider": {"const": "scripted"}}},
+    "anyOf" = [
+        {"required": ["provider", "name"], "properties": {"pool": false}},
+        {"required": ["pool"], "properties": {"provider": false, "base_url": false}}
+    ],
+    "if" = {"required": ["provider"], "properties": {"provider": {"const": "scripted"}}},
     "then" = {"required": ["script"]},
     "else" = {"properties": {"script": false}}
 ))]
 pub struct Model {
-    /// Whose API is spoken.
-    pub provider: Provider,
-    /// Name of the model as the provider knows it. At most 2000 characters, not empty.
+    /// Name of a pool of backends that the worker was given with `--models`; one of them answers.
+    /// Either this or `provider` is given. Not to be confused with the pool of workers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "String", length(min = 1, max = MAX_NAME))]
+    pub pool: Option<String>,
+    /// Whose API is spoken. Given together with `name`, unless there is a `pool`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Provider")]
+    pub provider: Option<Provider>,
+    /// Name of the model as the provider knows it. At most 2000 characters, not empty. With a `pool`
+    /// it may be left out: then each backend answers with the first model that its pool or it
+    /// declares.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[schemars(length(min = 1, max = MAX_LINE))]
     pub name: String,
     /// Address of the API, `http://…` or `https://…`, instead of the provider's own; with
@@ -65,6 +79,15 @@ impl Provider {
     /// Those that ask a model.
     pub const REAL: [Self; 4] = [Self::Openai, Self::Anthropic, Self::Gemini, Self::Ollama];
 
+    /// Whether two names are of one model: Ollama leaves out the tag `latest`.
+    pub fn same_model(self, one: &str, other: &str) -> bool {
+        let short = |name: &str| match self {
+            Self::Ollama => name.strip_suffix(":latest").unwrap_or(name).to_owned(),
+            _ => name.to_owned(),
+        };
+        short(one) == short(other)
+    }
+
     /// The provider's name as it stands in documents.
     pub fn name(self) -> &'static str {
         match self {
@@ -78,23 +101,53 @@ impl Provider {
 }
 
 const BASE_URL: &str = r"^https?://[^\s@?#/]+(/[^\s@?#]*)?$";
-const FIELDS: [&str; 6] = ["provider", "name", "base_url", "temperature", "max_tokens", "script"];
+const FIELDS: [&str; 7] =
+    ["pool", "provider", "name", "base_url", "temperature", "max_tokens", "script"];
 
 impl Model {
+    /// A model without options.
+    pub fn of(provider: Provider, name: &str) -> Self {
+        Self { provider: Some(provider), name: name.into(), ..Self::default() }
+    }
+
+    /// A model of a pool, without options.
+    pub fn in_pool(pool: &str, name: &str) -> Self {
+        Self { pool: Some(pool.into()), name: name.into(), ..Self::default() }
+    }
+
     pub(crate) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
-        let provider = fields.required("provider", "say whose API to use", |node| {
-            node.choice("provider", &Provider::ALL.map(|provider| (provider.name(), provider)))
-        });
-        let name = fields.required("name", "name the model as its provider does", |node| {
-            node.filled_text(MAX_LINE)
-        });
-        let base_url = fields.read("base_url", read_base_url);
+        let place = if fields.has("pool") { of_pool(&fields) } else { of_provider(&fields) };
         let temperature = fields.read("temperature", |node| node.float(&TEMPERATURE));
         let max_tokens = fields.read("max_tokens", |node| node.small_integer(&REPLY_TOKENS));
-        let script = read_script(&fields, provider);
-        Some(Self { provider: provider?, name: name?, base_url, temperature, max_tokens, script })
+        Some(Self { temperature, max_tokens, ..place? })
     }
+}
+
+fn of_provider(fields: &Fields<'_>) -> Option<Model> {
+    let provider = fields.required("provider", "say whose API to use", |node| {
+        node.choice("provider", &Provider::ALL.map(|provider| (provider.name(), provider)))
+    });
+    let name = fields
+        .required("name", "name the model as its provider does", |node| node.filled_text(MAX_LINE));
+    let base_url = fields.read("base_url", read_base_url);
+    let script = read_script(fields, provider);
+    Some(Model { base_url, script, ..Model::of(provider?, &name?) })
+}
+
+/// The backends of a pool have what is left out here.
+fn of_pool(fields: &Fields<'_>) -> Option<Model> {
+    for field in ["provider", "base_url", "script"] {
+        fields.read(field, |node| {
+            node.problem::<()>(
+                "does not go with `pool`",
+                "remove one of them: a pool names backends",
+            )
+        });
+    }
+    let pool = fields.read("pool", |node| node.filled_text(MAX_NAME));
+    let name = fields.read("name", |node| node.filled_text(MAX_LINE)).unwrap_or_default();
+    Some(Model::in_pool(&pool?, &name))
 }
 
 fn read_script(fields: &Fields<'_>, provider: Option<Provider>) -> Option<Script> {

@@ -115,9 +115,9 @@ model:
     insta::assert_snapshot!(problems(text), @r#"
     model.name: is empty (write at least one character)
     model.base_url: is not a web address (begin it with `https://` or `http://`)
+    model.script: only a scripted model plays a script (remove it, or set `provider: scripted`)
     model.temperature: -0.5 is out of range (write a number from 0 to 2)
     model.max_tokens: 0 is out of range (write a whole number from 1 to 10000000)
-    model.script: only a scripted model plays a script (remove it, or set `provider: scripted`)
     "#);
     for url in ["https://", "https:///v1", "https://a b", "http://a?key=1"] {
         let text = format!("name: a\nmodel: {{provider: openai, name: m, base_url: '{url}'}}");
@@ -272,4 +272,13 @@ fn the_second_pause_is_not_shorter_than_the_first() {
 fn no_more_than_a_hundred_problems() {
     let text = format!("name: a\nkind: external\ntools: [{}]", "x,".repeat(5_000));
     assert_eq!(parse(&text).unwrap_err().0.len(), 100);
+}
+
+#[test]
+fn a_pool_stands_for_a_provider() {
+    assert!(tenure_spec::parse("name: a\nmodel: {pool: chat}").is_ok());
+    assert!(tenure_spec::parse("name: a\nmodel: {pool: chat, name: m, max_tokens: 5}").is_ok());
+    let both = "name: a\nmodel: {pool: chat, provider: openai, name: m}";
+    insta::assert_snapshot!(problems(both), @"model.provider: does not go with `pool` (remove one of them: a pool names backends)");
+    assert!(problems("name: a\nmodel: {pool: ''}").starts_with("model.pool: is empty"));
 }

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::Context as _;
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use tenure_agents::tools::command::Variables;
 use tenure_agents::{
     DefaultModel, Hook, ModelConfig, Policy, Prices, Secret, ToolSecrets, read_policy, read_script,
 };
 use tenure_sdk::Name;
 use tenure_telemetry::LogFormat;
+
+use crate::backends::{self, Backends};
 
 /// Executes the runs of agents that are specifications.
 ///
@@ -59,6 +61,10 @@ pub struct Config {
     /// script is played (YAML, as `model.script` in a specification).
     #[arg(long = "model", value_name = "PROVIDER/NAME", env = "TENURE_MODEL", value_parser = default_model)]
     pub model: Option<DefaultModel>,
+    /// File with the backends of models and their pools (TOML; see docs/models.md), which
+    /// specifications name as `model: {pool: NAME}`.
+    #[arg(id = "backends", long = "models", value_name = "FILE", env = "TENURE_MODELS")]
+    pub backends: Option<PathBuf>,
     /// File with what calls of models cost, instead of the table that the worker comes with; see
     /// docs/models.md.
     #[arg(long = "prices", value_name = "FILE", env = "TENURE_PRICES")]
@@ -125,6 +131,17 @@ pub struct Config {
     /// How models are reached.
     #[arg(skip)]
     pub models: ModelConfig,
+    /// What to do instead of working.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What a worker can do beside working.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Ask each backend of models once what models it has, and show how it is. The status is 1 if
+    /// one of them is down.
+    Backends(Backends),
 }
 
 impl Config {
@@ -162,14 +179,19 @@ impl Config {
         policy.map(Some).map_err(|why| anyhow::anyhow!("the policy {}: {why}", path.display()))
     }
 
-    /// How models are reached, with the prices of the file.
-    pub(crate) fn priced(&self) -> anyhow::Result<ModelConfig> {
-        let Some(path) = &self.prices else { return Ok(self.models.clone()) };
-        let text =
-            fs::read_to_string(path).with_context(|| format!("--prices {}", path.display()))?;
-        let prices = Prices::read(&text)
-            .map_err(|why| anyhow::anyhow!("the prices of {}: {why}", path.display()))?;
-        Ok(ModelConfig { prices, ..self.models.clone() })
+    /// How models are reached, with the prices and backends of the files.
+    pub(crate) fn models(&self) -> anyhow::Result<ModelConfig> {
+        let mut models = self.models.clone();
+        if let Some(path) = &self.prices {
+            let text =
+                fs::read_to_string(path).with_context(|| format!("--prices {}", path.display()))?;
+            models.prices = Prices::read(&text)
+                .map_err(|why| anyhow::anyhow!("the prices of {}: {why}", path.display()))?;
+        }
+        if let Some(path) = &self.backends {
+            models.backends = backends::read(path)?;
+        }
+        Ok(models)
     }
 
     /// The hooks of the file.

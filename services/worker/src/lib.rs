@@ -4,8 +4,10 @@
 #![warn(missing_docs)]
 
 mod announce;
+mod backends;
 mod config;
 
+use std::future;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,10 +15,20 @@ use tenure_agents::{Interpreter, Settings};
 use tenure_sdk::{Client, Worker};
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use backends::{Backends, Output};
+pub use config::{Command, Config};
 pub use tenure_agents::sandbox::enter as enter_sandbox;
 
 use announce::Announcer;
+
+/// Does what the command line says, which is [`run`] unless there is a command; whether what it
+/// looked at is well.
+pub async fn execute(config: Config, shutdown: CancellationToken) -> anyhow::Result<bool> {
+    match &config.command {
+        Some(Command::Backends(backends)) => backends.show(&config.models).await,
+        None => run(config, shutdown).await.map(|()| true),
+    }
+}
 
 /// Serves the pools of `config` until `shutdown`, then drains: what is being executed ends and is
 /// recorded, and the runs are given back. A rustls crypto provider must be installed.
@@ -25,7 +37,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     let interpreter = Interpreter::new(Settings {
         files,
         files_write: config.files_write,
-        models: config.priced()?,
+        models: config.models()?,
         hooks: config.hooks()?,
         programs: config.programs.clone(),
         secrets: config.secrets()?,
@@ -41,14 +53,23 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
     tracing::info!(%url, ?tenants, ?pools, "worker of {} tenants at {url}", tenants.len());
     let worker = Worker::new(client).tenants(tenants.iter().cloned());
     let worker = pools.iter().cloned().fold(worker, Worker::pool);
-    worker
+    let models = interpreter.clone();
+    let work = worker
         .capacity(config.capacity)
         .observer(Arc::new(Announcer::new(config.announce_steps, config.hold_after)))
         .interpreter(move |ctx, input| {
             let interpreter = interpreter.clone();
             async move { interpreter.run(ctx, input).await }
         })
-        .run(shutdown)
-        .await?;
-    Ok(())
+        .run(shutdown);
+    tokio::select! {
+        ended = work => Ok(ended?),
+        () = kept(&models) => Ok(()),
+    }
+}
+
+/// Looks after the backends of models for ever, also where there are none.
+async fn kept(models: &Interpreter) {
+    models.keep_models().await;
+    future::pending().await
 }

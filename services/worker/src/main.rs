@@ -23,8 +23,9 @@ async fn work() -> ExitCode {
     let config = Config::of_process();
     // On standard error: standard output belongs to `--announce-steps`.
     tenure_telemetry::start("info", config.log);
-    match tenure_worker::run(config, tenure_sdk::shutdown_signal()).await {
-        Ok(()) => ExitCode::SUCCESS,
+    match tenure_worker::execute(config, tenure_sdk::shutdown_signal()).await {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(error) => {
             tracing::error!("worker stopped: {error:#}");
             ExitCode::FAILURE

@@ -24,14 +24,27 @@ pub(super) struct Endpoint {
 
 /// The address and key for a model.
 pub(super) fn of(model: &Model, config: &ModelConfig) -> Result<Endpoint, Failure> {
-    let default = default_url(model.provider, config);
-    let base_url = with_slash(model.base_url.as_deref().unwrap_or(&default));
+    let provider = model.provider.unwrap_or(Provider::Openai);
+    at(provider, model.base_url.as_deref(), None, config)
+}
+
+/// The address and key for a backend, whose own key goes wherever its operator says.
+pub(super) fn at(
+    provider: Provider,
+    base_url: Option<&str>,
+    own_key: Option<&Secret>,
+    config: &ModelConfig,
+) -> Result<Endpoint, Failure> {
+    let default = default_url(provider, config);
+    let elsewhere = base_url.is_some();
+    let base_url = with_slash(base_url.unwrap_or(&default));
     let url = Url::parse(&base_url).map_err(|error| {
         Failure::permanent("model_address", format!("`{base_url}` is no web address: {error}"))
     })?;
-    let key = key(model.provider, config).filter(|_| may_have_key(&url, &default, config));
-    if key.is_none() && model.base_url.is_none() && variable(model.provider).is_some() {
-        return Err(missing(model.provider));
+    let shared = || key(provider, config).filter(|_| may_have_key(&url, &default, config));
+    let key = own_key.cloned().or_else(shared);
+    if key.is_none() && !elsewhere && variable(provider).is_some() {
+        return Err(missing(provider));
     }
     let own = Url::parse(&default).is_ok_and(|default| default.host_str() == url.host_str());
     let elsewhere = url.host_str().filter(|_| !own).map(Into::into);
@@ -100,14 +113,7 @@ mod tests {
     use super::*;
 
     fn model(provider: Provider, base_url: Option<&str>) -> Model {
-        Model {
-            provider,
-            name: "m".into(),
-            base_url: base_url.map(Into::into),
-            temperature: None,
-            max_tokens: None,
-            script: None,
-        }
+        Model { base_url: base_url.map(Into::into), ..Model::of(provider, "m") }
     }
 
     fn config() -> ModelConfig {

@@ -1,10 +1,12 @@
 //! The keys of the providers, and where they may go.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use tenure_spec::{Provider, Script};
+use tenure_spec::{Backends, Provider, Script};
 
+use super::pools::Clock;
 use super::prices::Prices;
 
 /// A value that is shown to nobody: in no message, log, error or journal (NO-SECRET).
@@ -49,10 +51,23 @@ pub struct ModelConfig {
     /// Hosts beside the providers' own that a key may be sent to. A specification chooses its
     /// `base_url`; without this list its author could have the worker's keys sent anywhere.
     pub key_hosts: Vec<String>,
+    /// Backends and pools, with the keys that they have of their own.
+    pub backends: BackendConfig,
     /// The model that answers where neither a node nor its graph names one.
     pub default: Option<DefaultModel>,
     /// What calls cost.
     pub prices: Prices,
+}
+
+/// The backends that the operator of a worker has named, and their keys.
+#[derive(Clone, Debug, Default)]
+pub struct BackendConfig {
+    /// The backends and pools.
+    pub all: Backends,
+    /// The keys of those that have one of their own, by the backend's name.
+    pub keys: BTreeMap<String, Secret>,
+    /// What time it is for the health of backends and for limits.
+    pub clock: Clock,
 }
 
 /// A model and whose it is.

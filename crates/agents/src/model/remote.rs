@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::Dispatch;
 use tracing::instrument::WithSubscriber as _;
 
+use super::endpoint::Endpoint as At;
 use super::keys::{ModelConfig, Secret};
 use super::prices::Payee;
 use super::translate::Answered;
@@ -25,11 +26,11 @@ use super::{Listener, Model, REPLY, Reply, Request, endpoint, failure, translate
 
 /// Calls of models that one worker has open at a time: a run that digests a thousand files at once
 /// would otherwise meet the provider's rate limit with nearly all of them.
-const CALLS: usize = 32;
+pub(super) const CALLS: usize = 32;
 /// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// How long a whole call may take: long replies of reasoning models take minutes.
-const CALL: Duration = Duration::from_mins(10);
+pub(super) const CALL: Duration = Duration::from_mins(10);
 
 /// Everything that the remote models of one worker share.
 #[derive(Clone)]
@@ -55,26 +56,32 @@ impl Remotes {
     }
 
     pub(super) fn open(&self, model: &tenure_spec::Model) -> Result<Remote, Failure> {
-        let endpoint = endpoint::of(model, &self.config)?;
-        Ok(Remote {
+        Ok(self.open_at(model, endpoint::of(model, &self.config)?))
+    }
+
+    /// A model at this address.
+    pub(super) fn open_at(&self, model: &tenure_spec::Model, endpoint: At) -> Remote {
+        let provider = model.provider.unwrap_or(Provider::Openai);
+        Remote {
             client: self.client.clone(),
             calls: self.calls.clone(),
-            provider: model.provider,
+            provider,
             name: model.name.clone(),
             target: ServiceTarget {
                 endpoint: Endpoint::from_owned(endpoint.base_url),
                 auth: auth(endpoint.key.as_ref()),
-                model: ModelIden::new(adapter(model.provider), model.name.as_str()),
+                model: ModelIden::new(adapter(provider), model.name.as_str()),
             },
             key: endpoint.key,
             options: options(model),
             config: self.config.clone(),
-            payee: Payee {
-                provider: model.provider,
-                model: model.name.clone(),
-                host: endpoint.elsewhere,
-            },
-        })
+            payee: Payee { provider, model: model.name.clone(), host: endpoint.elsewhere },
+        }
+    }
+
+    /// What the worker knows of providers.
+    pub(super) fn config(&self) -> &ModelConfig {
+        &self.config
     }
 }
 
@@ -267,7 +274,7 @@ fn options(model: &tenure_spec::Model) -> ChatOptions {
     // Without an effort genai takes one from names such as `acme-high` and cuts the name; this one
     // is not sent to servers that speak OpenAI's API. Names of the other providers have no such
     // endings of their own.
-    let openai = model.provider == Provider::Openai;
+    let openai = model.provider == Some(Provider::Openai);
     ChatOptions {
         temperature: model.temperature,
         max_tokens: model.max_tokens,

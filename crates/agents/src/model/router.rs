@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use tenure_sdk::{Failure, Usage};
+use tenure_spec::backends::Purpose;
 use tenure_spec::graph::Candidates;
 use tenure_spec::{Model as Spec, Provider};
 
@@ -64,8 +65,11 @@ impl Router for Models {
 
     async fn embed(&self, wanted: &Wanted<'_>, text: &str) -> Result<(Vec<f64>, Usage), Failure> {
         let model = self.choose(wanted)?;
-        if model.provider == Provider::Scripted {
+        if model.provider == Some(Provider::Scripted) {
             return Ok(super::scripted::embed(&model.name, text));
+        }
+        if model.pool.is_some() {
+            return self.pools.open(&model)?.embed(text).await;
         }
         self.remote.open(&model)?.embed(text).await
     }
@@ -74,21 +78,42 @@ impl Router for Models {
 impl Models {
     /// The candidate whose turn it is.
     fn choose(&self, wanted: &Wanted<'_>) -> Result<Spec, Failure> {
-        let Wanted { candidates, default, attempt, .. } = *wanted;
+        let Wanted { kind, candidates, default, attempt } = *wanted;
         let default = default.or(self.default.as_ref());
         let mut model = match nth(candidates, default, attempt) {
             // A script speaks for models of every name.
             Some((provider, name))
-                if provider != Provider::Scripted
+                if provider != Some(Provider::Scripted)
                     && default.is_none_or(|of| of.provider != provider || of.name != name) =>
             {
-                of(provider, name)
+                self.named(kind, provider, name, default)
             }
             _ => default.cloned().ok_or_else(missing)?,
         };
         model.temperature = candidates.temperature.or(model.temperature);
         model.max_tokens = candidates.max_tokens.or(model.max_tokens);
         Ok(model)
+    }
+
+    /// A model that a node names: in the graph's own pool, in another one that has it, or at its
+    /// provider.
+    fn named(
+        &self,
+        kind: Asked,
+        provider: Option<Provider>,
+        name: &str,
+        default: Option<&Spec>,
+    ) -> Spec {
+        let own = default.and_then(|default| default.pool.as_deref());
+        let purpose = if kind == Asked::Vector { Purpose::Embed } else { Purpose::Chat };
+        match self
+            .pools
+            .with_model(own, purpose, provider, name)
+            .or(own.filter(|_| provider.is_none()))
+        {
+            Some(pool) => Spec { provider, ..Spec::in_pool(pool, name) },
+            None => Spec::of(provider.unwrap_or_else(|| guess(name)), name),
+        }
     }
 }
 
@@ -97,17 +122,20 @@ fn nth<'a>(
     candidates: &'a Candidates,
     default: Option<&'a Spec>,
     attempt: u32,
-) -> Option<(Provider, &'a str)> {
-    let same = |provider: &Provider| default.filter(|default| default.provider == *provider);
+) -> Option<(Option<Provider>, &'a str)> {
+    let same = |provider: &Provider| {
+        default.filter(|of| of.pool.is_some() || of.provider == Some(*provider))
+    };
     let named = candidates.names.iter().flat_map(|name| {
-        let own = default.map_or_else(|| guess(name), |default| default.provider);
-        let one = [own];
-        let providers =
-            if candidates.providers.is_empty() { &one[..] } else { &candidates.providers };
-        providers.iter().map(|provider| (*provider, name.as_str())).collect::<Vec<_>>()
+        let own = default.and_then(|default| default.provider);
+        let listed = candidates.providers.iter().map(|provider| Some(*provider));
+        let providers: Vec<_> =
+            if candidates.providers.is_empty() { vec![own] } else { listed.collect() };
+        providers.into_iter().map(|provider| (provider, name.as_str())).collect::<Vec<_>>()
     });
     let unnamed = candidates.providers.iter().filter(|_| candidates.names.is_empty());
-    let unnamed = unnamed.filter_map(|provider| Some((*provider, same(provider)?.name.as_str())));
+    let unnamed =
+        unnamed.filter_map(|provider| Some((Some(*provider), same(provider)?.name.as_str())));
     let all: Vec<_> = named.chain(unnamed).collect();
     let place = usize::try_from(attempt.saturating_sub(1)).unwrap_or_default();
     all.get(place.checked_rem(all.len())?).copied()
@@ -121,18 +149,6 @@ fn guess(name: &str) -> Provider {
         () if starts(&["claude"]) => Provider::Anthropic,
         () if starts(&["gemini"]) => Provider::Gemini,
         () => Provider::Ollama,
-    }
-}
-
-/// A model without options.
-pub(super) fn of(provider: Provider, name: &str) -> Spec {
-    Spec {
-        provider,
-        name: name.into(),
-        base_url: None,
-        temperature: None,
-        max_tokens: None,
-        script: None,
     }
 }
 

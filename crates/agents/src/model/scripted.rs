@@ -107,7 +107,7 @@ impl Scripted {
         if let Some(ScriptedPrice { input, output }) = self.script.price {
             usage.cost_micros = Price { input, output, cached: input }.of(&usage);
         }
-        Reply { text, calls, cut: false, usage }
+        Reply { text, calls, usage, ..Reply::default() }
     }
 }
 

@@ -105,7 +105,7 @@ pub(super) fn reply(model: &str, answered: Answered) -> Result<Reply, NoReply> {
         let filtered = matches!(stop, Some(StopReason::ContentFilter(_)));
         return Err(if filtered { NoReply::Filtered } else { NoReply::Empty });
     }
-    Ok(Reply { text, calls, cut, usage: self::usage(model, &usage) })
+    Ok(Reply { text, calls, cut, backend: None, usage: self::usage(model, &usage) })
 }
 
 fn our_call(call: &genai::chat::ToolCall) -> Result<ToolCall, String> {

@@ -16,14 +16,7 @@ async fn embed(
 ) -> (Result<(Vec<f64>, Usage), Failure>, Double) {
     let server = Double::start(vec![answer(200, answered)]).await;
     let config = ModelConfig { key_hosts: vec!["127.0.0.1".into()], ..config() };
-    let model = Model {
-        provider,
-        name: "acme".into(),
-        base_url: Some(server.url.clone()),
-        temperature: None,
-        max_tokens: None,
-        script: None,
-    };
+    let model = Model { base_url: Some(server.url.clone()), ..Model::of(provider, "acme") };
     let candidates = Candidates::default();
     let wanted =
         Wanted { kind: Asked::Vector, candidates: &candidates, default: Some(&model), attempt: 1 };

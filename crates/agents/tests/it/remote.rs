@@ -26,13 +26,12 @@ pub(crate) fn open(provider: Provider, base_url: &str, key_hosts: &[&str]) -> Ar
     let key_hosts = key_hosts.iter().map(ToString::to_string).collect();
     let config = ModelConfig { key_hosts, ..config() };
     let model = tenure_spec::Model {
-        provider,
         // genai reads an effort out of such a name, which must not happen to compatible servers.
         name: if provider == Provider::Openai { "acme-high" } else { "acme" }.into(),
         base_url: Some(base_url.into()),
         temperature: Some(0.5),
         max_tokens: Some(100),
-        script: None,
+        ..tenure_spec::Model::of(provider, "")
     };
     Models::new(config).unwrap().open(&model).unwrap()
 }

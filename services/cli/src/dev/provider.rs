@@ -42,14 +42,7 @@ impl Choice {
         let Self::Real { provider, name, .. } = self else {
             return example.to_owned();
         };
-        spec.model = Some(Model {
-            provider,
-            name: name.into(),
-            base_url: None,
-            temperature: None,
-            max_tokens: None,
-            script: None,
-        });
+        spec.model = Some(Model::of(provider, name));
         String::from_utf8_lossy(&spec.canonical()).into_owned()
     }
 
@@ -95,7 +88,7 @@ mod tests {
         assert_eq!(Choice::Scripted.document(example, spec.clone()), example);
         let real = choice(&[("ANTHROPIC_API_KEY", "k")]).document(example, spec.clone());
         let real = tenure_spec::parse(&real).unwrap();
-        assert_eq!(real.model.clone().unwrap().provider, Provider::Anthropic);
+        assert_eq!(real.model.clone().unwrap().provider, Some(Provider::Anthropic));
         assert_eq!(Spec { model: None, ..real }, Spec { model: None, ..spec });
     }
 }

@@ -51,12 +51,8 @@ impl Talk {
         let name = format!("script-of-{}", spec.name);
         self.shared.scripts.lock().unwrap().insert(name.clone(), quick(script));
         spec.model = Some(tenure_spec::Model {
-            provider: Provider::Openai,
-            name,
             base_url: Some(self.url.clone()),
-            temperature: None,
-            max_tokens: None,
-            script: None,
+            ..tenure_spec::Model::of(Provider::Openai, &name)
         });
         canonical(&spec)
     }
