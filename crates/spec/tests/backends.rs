@@ -1,5 +1,4 @@
 //! The file of backends: what it says, and what is wrong with it.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on panics")]
 
 use tenure_spec::backends::{KeyPlace, Purpose, Routing};
 use tenure_spec::{Backends, Provider, Span};
@@ -110,4 +109,10 @@ fn ollama_leaves_out_a_tag() {
     assert!(Provider::Ollama.same_model("qwen3", "qwen3:latest"));
     assert!(!Provider::Ollama.same_model("qwen3", "qwen3:4b"));
     assert!(!Provider::Openai.same_model("m", "m:latest"));
+}
+
+#[test]
+fn the_example_is_right() {
+    let all = Backends::read(include_str!("../../../examples/models.toml")).unwrap();
+    assert_eq!((all.backends.len(), all.pools.len()), (3, 2));
 }

@@ -71,5 +71,5 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
 /// Looks after the backends of models for ever, also where there are none.
 async fn kept(models: &Interpreter) {
     models.keep_models().await;
-    future::pending().await
+    future::pending::<()>().await;
 }

@@ -106,11 +106,8 @@ impl Models {
     ) -> Spec {
         let own = default.and_then(|default| default.pool.as_deref());
         let purpose = if kind == Asked::Vector { Purpose::Embed } else { Purpose::Chat };
-        match self
-            .pools
-            .with_model(own, purpose, provider, name)
-            .or(own.filter(|_| provider.is_none()))
-        {
+        let found = self.pools.with_model(own, purpose, provider, name);
+        match found.or(own.filter(|_| provider.is_none() || name.is_empty())) {
             Some(pool) => Spec { provider, ..Spec::in_pool(pool, name) },
             None => Spec::of(provider.unwrap_or_else(|| guess(name)), name),
         }

@@ -34,15 +34,23 @@ pub(crate) fn json(status: u16, body: &serde_json::Value) -> Answer {
 
 impl Double {
     pub(crate) async fn start(answers: Vec<Answer>) -> Self {
+        let answers = Mutex::new(VecDeque::from(answers));
+        Self::with(move |_| answers.lock().unwrap().pop_front()).await
+    }
+
+    /// One that gives each request the answer of a function, and hangs up where it gives none.
+    pub(crate) async fn with(
+        answer: impl Fn(&Asked) -> Option<Answer> + Send + Sync + 'static,
+    ) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
-        let (answers, kept) = (Arc::new(Mutex::new(VecDeque::from(answers))), asked.clone());
+        let (answer, kept) = (Arc::new(answer), asked.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let (answers, kept) = (answers.clone(), kept.clone());
-                tokio::spawn(async move { serve(stream, &answers, &kept).await });
+                let (answer, kept) = (answer.clone(), kept.clone());
+                tokio::spawn(async move { serve(stream, &*answer, &kept).await });
             }
         });
         Self { url, asked }
@@ -54,12 +62,16 @@ impl Double {
 }
 
 /// One request per connection; a server without answers closes it unanswered.
-async fn serve(stream: TcpStream, answers: &Mutex<VecDeque<Answer>>, kept: &Mutex<Vec<Asked>>) {
+async fn serve(
+    stream: TcpStream,
+    answer: &(impl Fn(&Asked) -> Option<Answer> + Sync),
+    kept: &Mutex<Vec<Asked>>,
+) {
     let mut stream = BufReader::new(stream);
     let Some(asked) = read(&mut stream).await else { return };
     kept.lock().unwrap().push(asked.clone());
-    let answer = answers.lock().unwrap().pop_front();
-    let Some((status, headers, body)) = answer.map(|answer| as_asked(&asked, answer)) else {
+    let Some((status, headers, body)) = answer(&asked).map(|answer| as_asked(&asked, answer))
+    else {
         return;
     };
     let lines = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n"));

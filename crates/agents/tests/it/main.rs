@@ -39,6 +39,8 @@ mod nodes;
 mod openapi;
 mod policy;
 #[cfg(test)]
+mod pools;
+#[cfg(test)]
 mod prices;
 #[cfg(test)]
 mod remote;

@@ -76,7 +76,7 @@ impl Backend {
     /// Always a backend, if only a hole: the pools are checked against its name.
     pub(super) fn read(at: &Node<'_>) -> Self {
         let hole = Self::of(String::new(), Provider::Openai);
-        at.fields(&FIELDS).map(|fields| Self::read_fields(&fields)).unwrap_or(hole)
+        at.fields(&FIELDS).map_or(hole, |fields| Self::read_fields(&fields))
     }
 
     fn read_fields(fields: &Fields<'_>) -> Self {

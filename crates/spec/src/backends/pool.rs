@@ -77,7 +77,7 @@ impl Pool {
     /// Always a pool, if only a hole.
     pub(super) fn read(at: &Node<'_>) -> Self {
         let hole = Self::of(String::new(), Vec::new());
-        at.fields(&FIELDS).map(|fields| Self::read_fields(&fields)).unwrap_or(hole)
+        at.fields(&FIELDS).map_or(hole, |fields| Self::read_fields(&fields))
     }
 
     fn read_fields(fields: &Fields<'_>) -> Self {

@@ -155,7 +155,9 @@ impl Backend {
         question: Question<'_>,
         heard: &Heard<'_>,
     ) -> Result<Answer, Failure> {
-        self.wait_for_pull(&fit.offer.name, fit.coming).await?;
+        if fit.coming {
+            self.wait_for_pull(&fit.offer.name).await?;
+        }
         let _permit = match &self.permits {
             Some(permits) => permits.acquire().await.ok(),
             None => None,
@@ -177,22 +179,27 @@ impl Backend {
     }
 
     /// Waits for a model that is being pulled.
-    async fn wait_for_pull(&self, model: &str, coming: bool) -> Result<(), Failure> {
+    async fn wait_for_pull(&self, model: &str) -> Result<(), Failure> {
         let mut moved = self.moved.subscribe();
-        while coming {
+        loop {
             moved.borrow_and_update();
-            if let Some(why) = self.now().not_pulled.get(model) {
-                let message = format!("backend `{}` could not pull `{model}`: {why}", self.name());
-                return Err(Failure::retryable("model_not_pulled", message));
-            }
-            let same = |offer: &Offer| self.declared.provider.same_model(&offer.name, model);
-            if self.now().listed.iter().flatten().any(same) {
-                break;
+            if let Some(pulled) = self.pulled(model) {
+                return pulled;
             }
             // The sender is `self`, so it cannot be gone.
             let _ = moved.changed().await;
         }
-        Ok(())
+    }
+
+    /// What has become of the pull of a model, if it is over.
+    fn pulled(&self, model: &str) -> Option<Result<(), Failure>> {
+        let now = self.now();
+        if let Some(why) = now.not_pulled.get(model) {
+            let message = format!("backend `{}` could not pull `{model}`: {why}", self.name());
+            return Some(Err(Failure::retryable("model_not_pulled", message)));
+        }
+        let same = |offer: &Offer| self.declared.provider.same_model(&offer.name, model);
+        now.listed.iter().flatten().any(same).then_some(Ok(()))
     }
 
     fn begin(&self) -> Option<Flight<'_>> {

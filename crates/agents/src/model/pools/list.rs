@@ -143,8 +143,8 @@ fn offers(provider: Provider, body: &Value) -> Option<Vec<Offer>> {
         let name =
             ["id", "model", "name"].into_iter().find_map(|field| model.get(field)?.as_str())?;
         let name = name.strip_prefix("models/").unwrap_or(name);
-        let context = ["max_model_len", "inputTokenLimit"].into_iter();
-        let context = context.filter_map(|field| model.get(field)?.as_u64()).next();
+        let mut fields = ["max_model_len", "inputTokenLimit"].into_iter();
+        let context = fields.find_map(|field| model.get(field)?.as_u64());
         Some(Offer { context, ..Offer::of(name, provider) })
     };
     Some(list.iter().take(MODELS).filter_map(offer).collect())

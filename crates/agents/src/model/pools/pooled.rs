@@ -118,11 +118,8 @@ impl Pooled {
             unfit.iter().map(|(name, why)| format!("`{name}` {}", why.told())).collect();
         if fits.is_empty() {
             let message = format!("no backend of pool `{pool}` can answer: {}", told.join("; "));
-            let may_pass = unfit.iter().any(|(_, why)| why.may_pass());
-            return match may_pass {
-                true => Failure::retryable("model_pool_unfit", message),
-                false => Failure::permanent("model_pool_unfit", message),
-            };
+            let retryable = unfit.iter().any(|(_, why)| why.may_pass());
+            return Failure { retryable, ..Failure::permanent("model_pool_unfit", message) };
         }
         let mut soonest = None;
         for ((backend, _), seen) in fits.iter().zip(seen) {
@@ -145,7 +142,7 @@ impl Pooled {
         let again = || failed.iter().filter(|failure| failure.retryable);
         // Whoever says nothing can be asked at once.
         let retry_after = again().map(|failure| failure.retry_after).min().flatten();
-        let code = again().last().or(failed.last()).map(|failure| failure.code.clone());
+        let code = again().next_back().or(failed.last()).map(|failure| failure.code.clone());
         let code = code.unwrap_or_else(|| "model_pool_down".into());
         if failed.len() == 1 {
             return failed.remove(0);
