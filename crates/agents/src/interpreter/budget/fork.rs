@@ -44,6 +44,7 @@ fn since(used: &Usage, before: &Usage) -> Usage {
         reasoning_tokens: used.reasoning_tokens.saturating_sub(before.reasoning_tokens),
         cost_micros: used.cost_micros.saturating_sub(before.cost_micros),
         unpriced: used.unpriced,
+        tool_calls: used.tool_calls.saturating_sub(before.tool_calls),
         model: String::new(),
     }
 }
