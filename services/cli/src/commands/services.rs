@@ -22,10 +22,10 @@ pub(crate) async fn worker(command: Worker) -> Result<(), Problem> {
     if command.exit_with_parent {
         exit_with_parent(shutdown.clone());
     }
-    match tenure_worker::execute(config, shutdown).await? {
-        true => Ok(()),
-        false => Err(Problem::new("a backend is down")),
+    if tenure_worker::execute(config, shutdown).await? {
+        return Ok(());
     }
+    Err(Problem::new("a backend is down"))
 }
 
 pub(crate) async fn control_plane(config: tenure_control_plane::Config) -> Result<(), Problem> {

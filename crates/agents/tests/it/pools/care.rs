@@ -80,7 +80,7 @@ fn pulled(fails: bool) -> Answer {
     let layer = |done: u64| json!({"status": "pulling", "digest": "sha256:1", "total": 100, "completed": done});
     let last = if fails { json!({"error": "disk full"}) } else { json!({"status": "success"}) };
     let lines = [json!({"status": "pulling manifest"}), layer(10), layer(100), last];
-    let body: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let body = lines.map(|line| format!("{line}\n")).concat();
     (200, vec![("content-type", "application/x-ndjson".into())], body)
 }
 
