@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::Model as Spec;
 use tenure_spec::backends::{Backend as Declared, Offer, Pool};
 use tokio::sync::{Semaphore, watch};
@@ -18,7 +18,7 @@ use super::needs::Needs;
 use super::order::Seen;
 use crate::model::endpoint::{self, Endpoint};
 use crate::model::keys::Secret;
-use crate::model::remote::{CALL, CALLS, Remotes};
+use crate::model::remote::{CALL, CALLS, Remote, Remotes};
 use crate::model::{Listener, Model as _, Nobody, Reply, Request};
 
 /// What is asked of a backend.
@@ -124,6 +124,27 @@ impl Backend {
         Ok((fit, seen))
     }
 
+    /// What a reply may take here.
+    pub(super) fn estimate(
+        &self,
+        remotes: &Remotes,
+        wish: &Spec,
+        fit: &Fit,
+        request: &Request,
+    ) -> Estimate {
+        match self.remote(remotes, wish, fit) {
+            Ok(remote) => remote.estimate(request),
+            Err(_) => Estimate::default(),
+        }
+    }
+
+    /// The model that it is asked for.
+    fn remote(&self, remotes: &Remotes, wish: &Spec, fit: &Fit) -> Result<Remote, Failure> {
+        let provider = Some(self.declared.provider);
+        let model = Spec { pool: None, provider, name: fit.offer.name.clone(), ..wish.clone() };
+        Ok(remotes.open_at(&model, self.endpoint(remotes)?))
+    }
+
     /// Asks it, within its time.
     pub(super) async fn ask(
         &self,
@@ -163,9 +184,7 @@ impl Backend {
             None => None,
         };
         heard.begin();
-        let provider = Some(self.declared.provider);
-        let model = Spec { pool: None, provider, name: fit.offer.name.clone(), ..wish.clone() };
-        let remote = remotes.open_at(&model, self.endpoint(remotes)?);
+        let remote = self.remote(remotes, wish, fit)?;
         match question {
             Question::Reply(request, _) => {
                 let reply = remote.reply(request, heard).await?;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::Model as Spec;
 use tenure_spec::backends::Purpose;
 
@@ -36,6 +36,21 @@ impl Model for Pooled {
             Answer::Reply(reply) => Ok(reply),
             Answer::Vector(..) => Err(mixed_up()),
         }
+    }
+
+    /// What the dearest of those that can answer would take. One whose price is not known makes the
+    /// whole not known.
+    fn estimate(&self, request: &Request) -> Estimate {
+        let needs = Needs::of_chat(&self.wish, request);
+        let Group { pool, backends, .. } = self.group();
+        let fits = backends.iter().filter_map(|one| Some((one, one.seen(pool, &needs).ok()?.0)));
+        let each =
+            fits.map(|(backend, fit)| backend.estimate(&self.remotes, &self.wish, &fit, request));
+        let dearest = each.reduce(|a, b| Estimate {
+            cost_micros: a.cost_micros.zip(b.cost_micros).map(|(a, b)| a.max(b)),
+            tokens: a.tokens.max(b.tokens),
+        });
+        dearest.unwrap_or(Estimate { cost_micros: None, tokens: needs.tokens })
     }
 }
 
