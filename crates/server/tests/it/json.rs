@@ -3,6 +3,7 @@
 
 mod bad;
 mod docs;
+mod shell;
 mod web;
 
 use std::future::Future;
