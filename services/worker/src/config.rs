@@ -5,6 +5,7 @@ use std::{env, fs};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use tenure_agents::model::pools::SharedLimits;
 use tenure_agents::tools::command::Variables;
 use tenure_agents::{
     DefaultModel, Hook, ModelConfig, Policy, Prices, Secret, ToolSecrets, read_policy, read_script,
@@ -65,6 +66,14 @@ pub struct Config {
     /// specifications name as `model: {pool: NAME}`.
     #[arg(id = "backends", long = "models", value_name = "FILE", env = "TENURE_MODELS")]
     pub backends: Option<PathBuf>,
+    /// Redis by which workers share the limits of backends: `redis://…`, `rediss://…` for TLS, or
+    /// `unix:///PATH`. Without it, and while it is away, each worker counts by itself.
+    #[arg(long, env = "TENURE_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// What the names of keys in that Redis begin with; another one for each installation that
+    /// shares it.
+    #[arg(long, env = "TENURE_REDIS_PREFIX", default_value = "tenure")]
+    pub redis_prefix: String,
     /// File with what calls of models cost, instead of the table that the worker comes with; see
     /// docs/models.md.
     #[arg(long = "prices", value_name = "FILE", env = "TENURE_PRICES")]
@@ -190,8 +199,16 @@ impl Config {
         }
         if let Some(path) = &self.backends {
             models.backends = backends::read(path)?;
+            models.backends.limits = self.limits()?;
         }
         Ok(models)
+    }
+
+    /// Where workers share the limits of backends.
+    fn limits(&self) -> anyhow::Result<Option<SharedLimits>> {
+        let limits = |url: &String| SharedLimits::new(url, &self.redis_prefix);
+        let limits = self.redis_url.as_ref().map(limits).transpose();
+        limits.map_err(|why| anyhow::anyhow!("--redis-url: {why}"))
     }
 
     /// The hooks of the file.

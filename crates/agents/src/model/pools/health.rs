@@ -16,7 +16,7 @@ const RECENT: Duration = Duration::from_secs(10);
 /// that providers count in.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long it is left alone at most, whatever it says.
-const LONGEST_BUSY: Duration = Duration::from_mins(10);
+pub(super) const LONGEST_BUSY: Duration = Duration::from_mins(10);
 /// How long a model is not asked of a backend that does not have it.
 const GONE: Duration = Duration::from_mins(1);
 /// How much the last call counts in the latency: after five others a slow one is forgotten.
