@@ -312,6 +312,23 @@ mod tests {
     }
 
     #[test]
+    fn backends_are_read_for_work_and_for_a_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("models.toml");
+        std::fs::write(&file, "[[backend]]\nname = 'a'\nprovider = 'opnai'").unwrap();
+        let line = format!("tenure-worker --models {} --redis-url http://x", file.display());
+        let config = parse(&line).unwrap();
+        let problem = format!("{:#}", config.models().unwrap_err());
+        assert!(problem.contains("models.toml:\nbackend[0].provider: unknown"), "{problem}");
+        std::fs::write(&file, "[[backend]]\nname = 'a'\nprovider = 'openai'").unwrap();
+        let problem = format!("{:#}", config.models().unwrap_err());
+        assert!(problem.starts_with("--redis-url: this is not the URL of a Redis"), "{problem}");
+        let line = format!("tenure-worker backends --models {} --output json", file.display());
+        let Some(Command::Backends(look)) = parse(&line).unwrap().command else { panic!("{line}") };
+        assert_eq!((look.models, look.output), (file, crate::Output::Json));
+    }
+
+    #[test]
     fn the_model_of_graphs_may_be_a_script() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("talk.yaml");
