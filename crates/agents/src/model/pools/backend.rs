@@ -296,7 +296,7 @@ impl Backend {
             Standing::Degraded => tracing::info!("backend `{name}` is degraded: {why}"),
             Standing::Down(pause) => tracing::warn!(
                 "backend `{name}` is down: {why}; it is left alone for {} s",
-                pause.as_secs()
+                pause.as_secs_f64().ceil()
             ),
         }
     }

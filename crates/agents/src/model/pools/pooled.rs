@@ -183,7 +183,7 @@ impl Pooled {
             told.push(format!(
                 "`{}` is left alone for {} s after {error}",
                 backend.name(),
-                left.as_secs()
+                left.as_secs_f64().ceil()
             ));
         }
         let message = format!("every backend of pool `{pool}` is down: {}", told.join("; "));
