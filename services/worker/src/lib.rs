@@ -5,6 +5,7 @@
 
 mod announce;
 mod config;
+mod login;
 
 use std::sync::Arc;
 
@@ -13,14 +14,25 @@ use tenure_agents::{Interpreter, Settings};
 use tenure_sdk::{Client, Worker};
 use tokio_util::sync::CancellationToken;
 
-pub use config::Config;
+pub use config::{Command, Config, McpLogin};
 pub use tenure_agents::sandbox::enter as enter_sandbox;
 
 use announce::Announcer;
 
-/// Serves the pools of `config` until `shutdown`, then drains: what is being executed ends and is
-/// recorded, and the runs are given back. A rustls crypto provider must be installed.
+/// Does what `config` says: works, unless it has a command. A rustls crypto provider must be installed.
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
+    match &config.command {
+        Some(Command::McpLogin(login)) => tokio::select! {
+            done = login::run(&config, login) => done,
+            () = shutdown.cancelled() => anyhow::bail!("the login was given up"),
+        },
+        None => work(config, shutdown).await,
+    }
+}
+
+/// Serves the pools of `config` until `shutdown`, then drains: what is being executed ends and is
+/// recorded, and the runs are given back.
+async fn work(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     let files = config.files.clone();
     let interpreter = Interpreter::new(Settings {
         files,
@@ -29,6 +41,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         hooks: config.hooks()?,
         programs: config.programs.clone(),
         secrets: config.secrets()?,
+        logins: config.logins(),
         environment: config.environment(),
         readable: config.readable.clone(),
         sandbox: Some(tenure_agents::sandbox::this_program()),
