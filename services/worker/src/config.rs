@@ -189,10 +189,18 @@ impl Config {
         secrets(&self.tool_secrets, |name| env::var(name).ok())
     }
 
-    /// How MCP servers are logged in to.
-    pub(crate) fn logins(&self) -> Logins {
+    /// How MCP servers are logged in to. Agents must not read what they are logged in with.
+    pub(crate) fn logins(&self) -> anyhow::Result<Logins> {
+        let folder = self.mcp_credentials.as_deref().map(real);
+        let seen = |dir: &&PathBuf| folder.as_ref().is_some_and(|f| f.starts_with(real(dir)));
+        if let Some(dir) = [&self.files].into_iter().chain(&self.readable).find(seen) {
+            let dir = dir.display();
+            anyhow::bail!(
+                "--mcp-credentials lies in `{dir}`, which agents read: keep it elsewhere"
+            );
+        }
         let credentials = self.mcp_credentials.as_ref().map(Credentials::new);
-        Logins { credentials, private: self.mcp_auth_private }
+        Ok(Logins { credentials, private: self.mcp_auth_private })
     }
 
     /// The variables that programs may see, as far as this process has them, and where programs are.
@@ -227,6 +235,14 @@ impl Config {
         let hooks = Hook::list(&text);
         hooks.map_err(|why| anyhow::anyhow!("the hooks of {}: {why}", path.display()))
     }
+}
+
+/// Where a path really leads, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let parts = whole.ancestors().map(|there| (there.canonicalize(), whole.strip_prefix(there)));
+    let mut real = parts.filter_map(|(there, rest)| Some(there.ok()?.join(rest.ok()?)));
+    real.next().unwrap_or(whole.clone())
 }
 
 /// The secrets of this list, each NAME or NAME@HOST.
@@ -352,6 +368,28 @@ mod tests {
         assert_eq!((&*login.server, login.scopes.len(), login.port), ("https://x", 2, 0));
         assert!(parse("tenure-worker mcp-login").is_err());
         assert!(parse("tenure-worker mcp-login https://x --client-secret-env S").is_err());
+    }
+
+    #[test]
+    fn logins_are_kept_where_agents_do_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |place: &str| dir.path().join(place).display().to_string();
+        std::fs::create_dir_all(at("files")).unwrap();
+        let logins = |folder: &str, more: &str| {
+            let (files, folder) = (at("files"), at(folder));
+            let line = format!("tenure-worker --files {files} --mcp-credentials {folder}{more}");
+            parse(&line).unwrap().logins().map(|logins| logins.credentials.is_some())
+        };
+        assert!(logins("logins", "").unwrap());
+        assert!(logins("files-of-others", "").unwrap());
+        for (folder, more) in [
+            ("files", String::new()),
+            ("files/new/logins", String::new()),
+            ("logins", format!(" --allow-read {}", at(""))),
+        ] {
+            let refused = logins(folder, &more).unwrap_err().to_string();
+            assert!(refused.contains("keep it elsewhere"), "{refused}");
+        }
     }
 
     #[test]

@@ -41,7 +41,7 @@ async fn work(config: Config, shutdown: CancellationToken) -> anyhow::Result<()>
         hooks: config.hooks()?,
         programs: config.programs.clone(),
         secrets: config.secrets()?,
-        logins: config.logins(),
+        logins: config.logins()?,
         environment: config.environment(),
         readable: config.readable.clone(),
         sandbox: Some(tenure_agents::sandbox::this_program()),

@@ -11,7 +11,8 @@ use crate::config::{Config, McpLogin};
 /// Logs in, and keeps the tokens.
 pub(crate) async fn run(config: &Config, command: &McpLogin) -> anyhow::Result<()> {
     let folder = config.mcp_credentials.as_ref();
-    let folder = folder.context("say where logins are kept: `--mcp-credentials DIR mcp-login …`")?;
+    let folder =
+        folder.context("say where logins are kept: `--mcp-credentials DIR mcp-login …`")?;
     let [tenant] = &config.tenants[..] else {
         anyhow::bail!("a login is for one tenant: `--tenant TENANT mcp-login …`");
     };
@@ -29,7 +30,8 @@ pub(crate) async fn run(config: &Config, command: &McpLogin) -> anyhow::Result<(
         say(&format!("Open this link in a browser of this machine:\n\n{link}\n"));
     });
     let granted = granted.await.map_err(|failure| anyhow::anyhow!(failure.message))?;
-    let scopes = if granted.is_empty() { String::new() } else { format!(" ({})", granted.join(" ")) };
+    let scopes =
+        if granted.is_empty() { String::new() } else { format!(" ({})", granted.join(" ")) };
     say(&format!("Agents of `{tenant}` may now act for you at {}{scopes}.", command.server));
     Ok(())
 }

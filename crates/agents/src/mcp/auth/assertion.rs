@@ -139,3 +139,47 @@ impl Key {
         signature.map_err(|_| wrong("its `private_key` does not sign"))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use base64::prelude::BASE64_STANDARD;
+    use ring::signature::{ECDSA_P256_SHA256_FIXED, KeyPair as _, UnparsedPublicKey};
+
+    use super::*;
+
+    fn decoded(part: &str) -> Vec<u8> {
+        BASE64_URL_SAFE_NO_PAD.decode(part).unwrap()
+    }
+
+    #[test]
+    fn an_assertion_says_who_signs_for_whom_and_its_signature_fits() {
+        let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
+        let key = EcdsaKeyPair::generate_pkcs8(curve, &SystemRandom::new()).unwrap();
+        let body = BASE64_STANDARD.encode(key.as_ref());
+        let pem = format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n");
+        let signer = Signer { client_id: "me", key: &pem };
+        let assertion = assertion(&signer, "https://auth.example.com").unwrap();
+        let (signed, signature) = assertion.rsplit_once('.').unwrap();
+        let pair = EcdsaKeyPair::from_pkcs8(curve, key.as_ref(), &SystemRandom::new()).unwrap();
+        let public = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, pair.public_key().as_ref());
+        public.verify(signed.as_bytes(), &decoded(signature)).unwrap();
+
+        let (header, claims) = signed.split_once('.').unwrap();
+        let header: Value = serde_json::from_slice(&decoded(header)).unwrap();
+        let claims: Value = serde_json::from_slice(&decoded(claims)).unwrap();
+        assert_eq!(header["alg"], "ES256");
+        assert_eq!((&claims["iss"], &claims["sub"]), (&json!("me"), &json!("me")));
+        assert_eq!(claims["aud"], "https://auth.example.com");
+        let (from, to) = (claims["iat"].as_i64().unwrap(), claims["exp"].as_i64().unwrap());
+        assert_eq!(to - from, LIFE);
+    }
+
+    #[test]
+    fn what_is_no_key_is_told_without_its_words() {
+        for pem in ["canary", "-----BEGIN PRIVATE KEY-----\nY2FuYXJ5\n-----END PRIVATE KEY-----"] {
+            let failure = Key::read(pem).err().unwrap();
+            assert_eq!(failure.code, "mcp_auth");
+            assert!(!failure.message.contains("canary"), "{}", failure.message);
+        }
+    }
+}

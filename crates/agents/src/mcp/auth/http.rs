@@ -34,18 +34,40 @@ pub(super) async fn client(server: &Url, url: &Url, private: bool) -> Result<Cli
     client.map_err(|error| unreachable(url, &deepest(&error)))
 }
 
-/// Whether a server may send the worker there.
+/// Whether a server may send the worker there: the rule of `rmcp` for all other requests.
 fn is_allowed(address: IpAddr, server: &Url, private: bool) -> bool {
-    let local = match address {
-        IpAddr::V4(v4) if v4.is_link_local() || v4.is_unspecified() || v4.is_broadcast() => {
-            return false;
+    let own = server.host_str().and_then(|host| host.trim_matches(['[', ']']).parse().ok());
+    match Class::of(address) {
+        Class::Public => true,
+        Class::Local => is_here(server),
+        Class::Private => private || own.is_some_and(|own| Class::of(own) == Class::Private),
+        Class::Reserved => false,
+    }
+}
+
+#[derive(PartialEq)]
+enum Class {
+    Public,
+    Local,
+    Private,
+    /// Such as the address where clouds tell machines their secrets.
+    Reserved,
+}
+
+impl Class {
+    fn of(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            address if address.is_loopback() => Self::Local,
+            IpAddr::V4(v4) if v4.is_private() || matches!(v4.octets(), [100, 64..=127, ..]) => {
+                Self::Private
+            }
+            IpAddr::V6(v6) if v6.is_unique_local() => Self::Private,
+            IpAddr::V4(v4) if v4.is_link_local() || v4.is_broadcast() => Self::Reserved,
+            IpAddr::V6(v6) if v6.is_unicast_link_local() => Self::Reserved,
+            address if address.is_unspecified() || address.is_multicast() => Self::Reserved,
+            _ => Self::Public,
         }
-        IpAddr::V6(v6) if v6.is_unicast_link_local() || v6.is_unspecified() => return false,
-        IpAddr::V6(v6) if v6.to_ipv4_mapped().is_some() => return false,
-        IpAddr::V4(v4) => v4.is_private(),
-        IpAddr::V6(v6) => v6.is_unique_local(),
-    };
-    (!address.is_loopback() || is_here(server)) && (!local || private)
+    }
 }
 
 /// The body of an answer.
@@ -81,6 +103,7 @@ mod tests {
     fn a_server_leads_to_no_address_that_it_could_not_have_itself() {
         let far = Url::parse("https://mcp.example.com/mcp").unwrap();
         let here = Url::parse("http://localhost:4000/mcp").unwrap();
+        let near = Url::parse("https://10.0.0.8/mcp").unwrap();
         for (address, server, private, allowed) in [
             ("203.0.113.7", &far, false, true),
             ("127.0.0.1", &far, true, false),
@@ -88,9 +111,11 @@ mod tests {
             ("::1", &far, true, false),
             ("10.0.0.9", &far, false, false),
             ("10.0.0.9", &far, true, true),
+            ("10.0.0.9", &near, false, true),
+            ("100.100.0.1", &far, false, false),
             ("fd00::9", &far, false, false),
             ("169.254.169.254", &far, true, false),
-            ("::ffff:10.0.0.9", &far, true, false),
+            ("::ffff:10.0.0.9", &far, false, false),
         ] {
             let address = address.parse().unwrap();
             assert_eq!(is_allowed(address, server, private), allowed, "{address} {server}");

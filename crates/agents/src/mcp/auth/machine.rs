@@ -1,7 +1,7 @@
 //! Tokens for the worker itself: the grant `client_credentials`.
 
 use jiff::Timestamp;
-use oauth2::TokenResponse as _;
+use oauth2::TokenResponse;
 use rmcp::transport::auth::{AuthError, ClientCredentialsConfig, OAuthTokenResponse};
 use tenure_sdk::Failure;
 use tokio::sync::Mutex;
@@ -38,7 +38,7 @@ impl Held {
     }
 
     fn is_fresh(&self) -> bool {
-        let lasts = self.token.as_ref().and_then(|token| token.expires_in());
+        let lasts = self.token.as_ref().and_then(TokenResponse::expires_in);
         is_fresh(self.received, lasts.map(|time| time.as_secs()))
     }
 }
@@ -62,10 +62,9 @@ impl Machine {
         more: &[String],
     ) -> Result<String, Failure> {
         let mut held = self.held.lock().await;
-        if let Some(secret) = held.secret().filter(|secret| Some(*secret) != refused) {
-            if held.is_fresh() {
-                return Ok(secret.to_owned());
-            }
+        let other = held.secret().filter(|secret| held.is_fresh() && Some(*secret) != refused);
+        if let Some(secret) = other {
+            return Ok(secret.to_owned());
         }
         let found = discover(&self.server.url, challenge, self.private).await;
         let found = found.map_err(|failure| self.failed(failure))?;

@@ -1,6 +1,6 @@
 //! Tokens for a person who has consented: the grant `authorization_code`.
 
-use oauth2::TokenResponse as _;
+use oauth2::{RefreshToken, TokenResponse as _};
 use rmcp::transport::auth::{
     AuthError, CredentialStore as _, InMemoryCredentialStore, OAuthClientConfig,
     WWWAuthenticateParams,
@@ -164,8 +164,7 @@ impl Person {
         let token = consent.credentials.token_response.as_ref();
         let refresh = token.and_then(|token| token.refresh_token());
         let tokens = token.map(|token| token.access_token().secret()).into_iter();
-        for secret in
-            tokens.chain(refresh.map(|token| token.secret())).chain(&consent.client_secret)
+        for secret in tokens.chain(refresh.map(RefreshToken::secret)).chain(&consent.client_secret)
         {
             self.secrets.learn(secret);
         }

@@ -120,8 +120,8 @@ impl Credentials {
 
     fn place(&self, tenant: &str, server: &str) -> PathBuf {
         let digest = Sha256::digest(format!("{tenant}\n{server}"));
-        let name: String = digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
-        self.folder.join(format!("{name}.json"))
+        let name = digest.iter().take(16).fold(0, |name: u128, byte| name << 8 | u128::from(*byte));
+        self.folder.join(format!("{name:032x}.json"))
     }
 }
 
