@@ -142,13 +142,15 @@ pub struct Config {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Log in to an MCP server, for the agents of this worker's tenant.
+    ///
+    /// Prints a link to open in a browser of this machine, waits at most 10 minutes for the answer,
+    /// and keeps the tokens in the folder of `--mcp-credentials`, which stands before `mcp-login`, as
+    /// `--tenant` does. Agents whose specifications say `auth: {grant: authorization_code}` for this
+    /// server then act for whoever has logged in.
     McpLogin(McpLogin),
 }
 
-/// Logs in to an MCP server: prints a link to open in a browser of this machine, waits at most 10
-/// minutes for the answer, and keeps the tokens in the folder of `--mcp-credentials`, which stands
-/// before `mcp-login`, as `--tenant` does. Agents whose specifications say `auth: {grant:
-/// authorization_code}` for this server then act for whoever has logged in.
+/// Which server, and as whom.
 #[derive(Args, Clone, Debug)]
 pub struct McpLogin {
     /// Address of the server, as specifications have it.

@@ -23,7 +23,7 @@ use announce::Announcer;
 pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<()> {
     match &config.command {
         Some(Command::McpLogin(login)) => tokio::select! {
-            done = login::run(&config, login) => done,
+            done = login::run(&config, login) => done.context("nobody was logged in"),
             () = shutdown.cancelled() => anyhow::bail!("the login was given up"),
         },
         None => work(config, shutdown).await,

@@ -19,10 +19,10 @@ use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 
 use super::discovery::{self, Found, discover, is_here, wrong};
-use super::http;
 use super::store::{Consent, Credentials};
 use super::union;
 use crate::mcp::connection::CONNECT;
+use crate::tools::http_request::deepest;
 use crate::tools::offer;
 
 /// How long a person may take.
@@ -140,7 +140,10 @@ async fn listen(port: u16) -> Result<(TcpListener, String), Failure> {
 
 /// What the server answers to somebody who is not logged in.
 async fn challenge(url: &Url) -> Result<Option<String>, Failure> {
-    let failed = |error: reqwest::Error| http::lost(url, &error);
+    let failed = |error: reqwest::Error| {
+        let message = format!("`{url}` cannot be reached: {}", deepest(&error));
+        Failure::retryable("mcp_unreachable", message)
+    };
     let client = reqwest::Client::builder().timeout(CONNECT).redirect(Policy::none());
     let client = client.build().map_err(failed)?;
     let hello = json!({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
@@ -168,7 +171,7 @@ async fn answer(
     let app = Router::new().route(CALLBACK, get(take)).with_state(state);
     let server = tokio::spawn(axum::serve(listener, app).into_future());
     let answer = tokio::time::timeout(PATIENCE, answered.recv()).await;
-    // The browser has its page before the channel has the answer.
+    // No new connection; the page that the browser is about to get still arrives.
     server.abort();
     match answer {
         Ok(Some(answer)) => answer,
@@ -192,7 +195,10 @@ async fn take(State(awaited): State<Awaited>, RawQuery(said): RawQuery) -> (Stat
     }
     let (answer, text) =
         match (AuthorizationCallback::from_redirect_url(&url), query(&url, "error")) {
-            (Ok(answer), None) => (Ok(answer), "Thank you. You can close this window.".to_owned()),
+            (Ok(answer), None) => (
+                Ok(answer),
+                "Thank you. Look into your terminal; you can close this window.".to_owned(),
+            ),
             (_, error) => {
                 let more = query(&url, "error_description").unwrap_or_default();
                 let why = format!("{} {more}", error.unwrap_or_else(|| "no code".into()));
