@@ -179,7 +179,7 @@ impl Interpreter {
         let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
         let agent = Agent::open(&ctx, spec, self).await?;
         start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
-        let mut budget = Budget::start(&agent.limits, &ctx).await?;
+        let mut budget = Budget::of_run(&agent.limits, &ctx).await?;
         let mut purse = Purse::new([&mut budget]);
         match turns::take(&agent, &ctx, start, &mut purse, &mut Uncontrolled).await? {
             Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),

@@ -171,6 +171,9 @@ struct UsageForm {
     cost_micros: u64,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     unpriced: bool,
+    // A reply calls none: whoever sums up counts them.
+    #[serde(skip)]
+    tool_calls: u64,
 }
 
 /// The tokens of a text of so many bytes, more or less: about four bytes each.

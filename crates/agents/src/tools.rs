@@ -75,9 +75,9 @@ pub trait Tool: Send + Sync {
 /// What a call of a tool gave.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Output {
-    /// The result, for the model.
-    pub value: Value,
-    /// What models consumed on the way.
+    /// The result, for the model; or why there is none, although something was consumed.
+    pub result: Result<Value, Failure>,
+    /// What models and called agents consumed on the way.
     pub usage: Usage,
     /// Who goes on with the conversation, if it is handed over.
     pub transfer: Option<AgentTool>,
@@ -85,7 +85,7 @@ pub struct Output {
 
 impl From<Value> for Output {
     fn from(value: Value) -> Self {
-        Self { value, usage: Usage::default(), transfer: None }
+        Self { result: Ok(value), usage: Usage::default(), transfer: None }
     }
 }
 
@@ -178,11 +178,15 @@ impl Toolbox {
         guarded: bool,
     ) -> Result<(Message, Output), Stop> {
         let output = match self.attempt(ctx, call, guarded).await {
-            Ok(output) => output,
-            Err(Stop::Failed(failure)) => json!({"error": failure.message}).into(),
-            Err(stop) => return Err(stop),
+            Err(Stop::Failed(failure)) => Output { result: Err(failure), ..Value::Null.into() },
+            output => output?,
         };
-        Ok((call.result(&output.value), output))
+        let told = |failure: &Failure| json!({"error": failure.message});
+        let message = match &output.result {
+            Ok(value) => call.result(value),
+            Err(failure) => call.result(&told(failure)),
+        };
+        Ok((message, output))
     }
 
     /// Makes one call that no model asked for, in a scope of its own, and gives what the tool gave.

@@ -173,6 +173,9 @@ pub struct Usage {
     /// Whether there is more to pay, and nobody knows how much: of one call that its price is not
     /// known, of a sum that this is so for a part of it.
     pub unpriced: bool,
+    /// Calls of tools that have ended. Counted where records are summed: a record of what one model
+    /// call consumed has none.
+    pub tool_calls: u64,
 }
 
 impl Usage {
@@ -186,6 +189,7 @@ impl Usage {
             (&mut self.cached_tokens, other.cached_tokens),
             (&mut self.reasoning_tokens, other.reasoning_tokens),
             (&mut self.cost_micros, other.cost_micros),
+            (&mut self.tool_calls, other.tool_calls),
         ] {
             // Signed 64 bits is what both databases keep.
             *sum = sum.saturating_add(part).min(i64::MAX as u64);
@@ -208,7 +212,8 @@ pub struct Record {
     pub attempt: u32,
     /// How long that attempt took, by the worker's monotonic clock.
     pub duration: Duration,
-    /// What it consumed, if it was a model call.
+    /// What it consumed, if it was a model call; of a called run that has ended, what that and all
+    /// that it called have consumed.
     pub usage: Option<Usage>,
 }
 

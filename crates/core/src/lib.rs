@@ -11,6 +11,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod agent;
+pub mod budget;
 pub mod digest;
 pub mod error;
 pub mod id;
@@ -32,6 +33,7 @@ pub mod transition;
 pub mod wait;
 pub mod why;
 
+pub use budget::Budget;
 pub use digest::Digest;
 pub use error::{Error, ErrorKind, Result};
 pub use id::{AgentId, ArtifactId, InterruptId, LeaseId, RunId, TenantId, WorkerId};

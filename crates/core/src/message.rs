@@ -4,7 +4,7 @@
 //! replica takes what is due, does it, and removes it. Done twice, each does the same as once.
 
 use crate::id::RunId;
-use crate::journal::Failure;
+use crate::journal::{Failure, Usage};
 use crate::key::Key;
 use crate::payload::Payload;
 use crate::steering::Steering;
@@ -28,6 +28,8 @@ pub enum Message {
         key: Key,
         /// The output, or why there is none.
         result: Result<Payload, Failure>,
+        /// What it has used in total, the runs that it called included.
+        usage: Usage,
     },
     /// Cancel the runs that this one called and did not detach. Comes after all of its calls.
     EndChildren {

@@ -35,6 +35,7 @@ pub use commit::{Commit, Committed, Outcome};
 pub use create::{Concurrency, NewRun, Policy};
 pub use deliver::{InboxItem, Topic};
 
+use crate::budget::Budget;
 use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::{AgentId, LeaseId, RunId, TenantId};
@@ -106,8 +107,14 @@ pub struct Run {
     pub posted: u64,
     /// The run whose journal it only checks: nothing is executed, and nothing recorded.
     pub check: Option<RunId>,
-    /// Sum over the entries, made here so that a replay cannot count twice.
+    /// What it may use at most, its called runs included.
+    pub budget: Budget,
+    /// What it has used itself: the sum over its entries but for those that end calls of runs, made
+    /// here so that a replay cannot count twice. Over all runs of a tenant everything counts once.
     pub usage: Usage,
+    /// What the runs that it called have used, and those that they called: the sum over its entries
+    /// that end calls. They have it as their own usage too.
+    pub called: Usage,
     /// Grows with every write of the row.
     pub revision: u64,
     /// When it was created.
@@ -334,6 +341,13 @@ impl Run {
         }
     }
 
+    /// What it has used, its called runs included, as far as they have ended.
+    pub fn total(&self) -> Usage {
+        let mut total = self.usage.clone();
+        total.add(&self.called);
+        total
+    }
+
     /// The current lease, if the run is leased.
     pub const fn lease_held(&self) -> Option<&Lease> {
         match &self.state {
@@ -454,7 +468,8 @@ impl Run {
             effects.push(self.post(Message::EndChildren { steering }));
         }
         if let Some(Parent { run, key, .. }) = self.parent.clone() {
-            effects.push(self.post(Message::Ended { parent: run, key, result }));
+            let usage = self.total();
+            effects.push(self.post(Message::Ended { parent: run, key, result, usage }));
         }
         if let Some(key) = self.concurrency.clone() {
             effects.push(self.post(Message::FreeTurn { key }));

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use crate::budget::Budget;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::name::Name;
@@ -138,6 +139,8 @@ pub struct Call {
     pub input: Payload,
     /// Whether it goes on when its caller ends; otherwise it is cancelled then.
     pub detached: bool,
+    /// What it may use at most; its caller's own budget bounds it as well.
+    pub budget: Budget,
 }
 
 impl Opening {

@@ -11,9 +11,11 @@ mod workers;
 
 pub use agents::{agent, alias, artifact, targets, tenant, version};
 pub use common::{
+    budget, budget_in, record, record_in, required, timestamp, timestamp_in, usage, usage_in,
+};
+pub use common::{
     duration, duration_if, duration_in, entry, entry_in, failure, failure_in, payload, payload_in,
 };
-pub use common::{record, record_in, required, timestamp, timestamp_in, usage};
 pub use inbox::{answer_in, interrupt};
 pub use runs::{concurrency_in, retry_in, run, states_in};
 pub use waits::{opening, opening_in, steering, steering_in};

@@ -2,7 +2,9 @@
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tenure_core::{Call as Called, Digest, EntryKind, EntryStatus, Failure, Opening, Payload};
+use tenure_core::{
+    Budget, Call as Called, Digest, EntryKind, EntryStatus, Failure, Key, Opening, Payload, Usage,
+};
 use tenure_replay::{Command, Wait};
 
 use crate::context::Context;
@@ -23,6 +25,7 @@ pub struct Call {
     name: Option<String>,
     version: String,
     detached: bool,
+    budget: Budget,
     input: Result<Payload, Failure>,
 }
 
@@ -30,6 +33,7 @@ impl Call {
     pub(crate) fn new<I: Serialize + ?Sized>(context: Context, agent: &str, input: &I) -> Self {
         let what = format!("the input of the call of `{agent}`");
         Self {
+            budget: context.budget(),
             context,
             agent: agent.to_owned(),
             name: None,
@@ -57,6 +61,13 @@ impl Call {
         Self { detached: true, ..self }
     }
 
+    /// What it may use at most, the runs that it calls itself included; in any case no more than
+    /// [`Context::budget`]. It is not part of what the call is: code that gives another budget than it
+    /// did when the call was made finds the call that was made.
+    pub fn budget(self, budget: Budget) -> Self {
+        Self { budget: self.budget.tighter(budget), ..self }
+    }
+
     /// What the call is called in the journal; `child:AGENT` unless said otherwise. Calls of one name
     /// in one scope are told apart by their order.
     pub fn name(self, name: &str) -> Self {
@@ -72,15 +83,19 @@ impl Call {
     /// Calls it and gives its output, or why there is none. Its failure is final: it has been tried as
     /// often as its own policy says.
     pub async fn outcome<T: DeserializeOwned>(self) -> Result<Result<T, Failure>, Stop> {
+        self.metered().await.map(|(outcome, _)| outcome)
+    }
+
+    /// The same, with what it has used in total: the runs that it called itself included, whether it
+    /// succeeded or not.
+    pub async fn metered<T: DeserializeOwned>(self) -> Result<(Result<T, Failure>, Usage), Stop> {
         let agent = self.agent.clone();
-        let (context, wait, call) = self.open()?;
+        let Opened { context, key, wait, call } = self.open()?;
         let status = context.outcome(wait, || Opening::Child(Box::new(call)), None).await?;
+        let used = context.leased().engine().used(&key);
         match ended(status) {
-            Ok(output) => Ok(Ok(payload::decode(&output).map_err(|error| {
-                let message = format!("the output of `{agent}` does not fit the code: {error}");
-                Stop::Blocked(Failure::permanent("mismatch", message))
-            })?)),
-            Err(Stop::Failed(failure)) => Ok(Err(failure)),
+            Ok(output) => Ok((decode(&agent, &output).map(Ok)?, used)),
+            Err(Stop::Failed(failure)) => Ok((Err(failure), used)),
             Err(stop) => Err(stop),
         }
     }
@@ -88,7 +103,7 @@ impl Call {
     /// Calls it and does not wait for its end. Unless it is [detached](Self::detached) it is cancelled
     /// when this run ends.
     pub async fn start(self) -> Result<(), Stop> {
-        let (context, wait, call) = self.open()?;
+        let Opened { context, wait, call, .. } = self.open()?;
         match wait {
             Wait::Begin(key) => {
                 let leased = context.leased();
@@ -107,11 +122,11 @@ impl Call {
     }
 
     /// What the journal has of it.
-    fn open(self) -> Result<(Context, Wait, Called), Stop> {
-        let Self { context, agent, name, version, detached, input } = self;
+    fn open(self) -> Result<Opened, Stop> {
+        let Self { context, agent, name, version, detached, budget, input } = self;
         let input = input.map_err(Stop::Failed)?;
         let name = name.unwrap_or_else(|| format!("child:{agent}"));
-        let call = Called { agent: agent.parse()?, version, input, detached };
+        let call = Called { agent: agent.parse()?, version, input, detached, budget };
         let asked = format!("{}\n{}", call.agent, Digest::of(&call.input.data));
         let command = Command {
             scope: context.place(),
@@ -119,7 +134,22 @@ impl Call {
             kind: EntryKind::Child,
             input: Some(Digest::of(asked)),
         };
-        let wait = context.leased().engine().open(&command)?;
-        Ok((context, wait, call))
+        let (key, wait) = context.leased().engine().call(&command)?;
+        Ok(Opened { context, key, wait, call })
     }
+}
+
+/// A call, and what the journal has of it.
+struct Opened {
+    context: Context,
+    key: Key,
+    wait: Wait,
+    call: Called,
+}
+
+fn decode<T: DeserializeOwned>(agent: &str, output: &Payload) -> Result<T, Stop> {
+    payload::decode(output).map_err(|error| {
+        let message = format!("the output of `{agent}` does not fit the code: {error}");
+        Stop::Blocked(Failure::permanent("mismatch", message))
+    })
 }

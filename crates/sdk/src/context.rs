@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures::future::join_all;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenure_core::{ArtifactId, Digest, EntryKind, Name, RunId, Scope, Timestamp};
+use tenure_core::{ArtifactId, Budget, Digest, EntryKind, Name, RunId, Scope, Timestamp};
 
 use crate::call::Call;
 use crate::client::Client;
@@ -27,6 +27,7 @@ pub use waits::TIMED_OUT;
 pub struct Context {
     leased: Arc<Leased>,
     scope: Scope,
+    budget: Budget,
 }
 
 /// An artifact that the run has written.
@@ -44,7 +45,8 @@ pub struct ArtifactRef {
 
 impl Context {
     pub(crate) fn new(leased: Arc<Leased>) -> Self {
-        Self { leased, scope: Scope::root() }
+        let budget = leased.budget;
+        Self { leased, scope: Scope::root(), budget }
     }
 
     pub(crate) fn leased(&self) -> &Leased {
@@ -120,7 +122,20 @@ impl Context {
     /// which may have several segments (`turn/3`). Opened again under the same name it is another.
     pub fn scope(&self, name: &str) -> Result<Self, Stop> {
         let scope = self.leased.engine().scope(&self.scope, name)?;
-        Ok(Self { leased: self.leased.clone(), scope })
+        Ok(Self { leased: self.leased.clone(), scope, budget: self.budget })
+    }
+
+    /// What may be used here at most: what the run was given when it was created, or less
+    /// [`within`](Self::within) a part of it. It is the same in every replay. What the code itself
+    /// consumes, it has to compare with this; what it calls is given no more.
+    pub fn budget(&self) -> Budget {
+        self.budget
+    }
+
+    /// The same place, from which no more than this is handed down to whatever is called.
+    #[must_use]
+    pub fn within(&self, budget: Budget) -> Self {
+        Self { budget: self.budget.tighter(budget), ..self.clone() }
     }
 
     /// The time, the same in every replay.

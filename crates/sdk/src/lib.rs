@@ -80,8 +80,8 @@ pub use interrupt::{Answer, Approval, Interrupt};
 pub use step::{Attempt, IN_DOUBT, Publisher, Reconciled, Retry, Step, TIMEOUT};
 pub use stop::Stop;
 pub use tenure_core::{
-    Decision, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, QuestionKind, RunId,
-    Timestamp, Usage, limits,
+    Budget, Decision, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, QuestionKind,
+    RunId, Timestamp, Usage, limits,
 };
 /// The messages of the wire, for what the typed calls do not cover.
 pub use tenure_proto::v1;

@@ -8,24 +8,27 @@ use crate::node::Node;
 use crate::span::Span;
 
 /// Where a run ends at the latest. What a turn has begun is not cut off: limits are looked at before
-/// the next one, which has to fit as if it cost as much as the dearest before it.
+/// the next one, which has to fit as if it cost as much as the dearest before it. Of tokens, money and
+/// calls of tools, agents that the run calls are given a share of what is left, and what they use
+/// counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Replies of the model in one run.
     #[schemars(range(min = *TURNS.start(), max = *TURNS.end()))]
     pub turns: u32,
-    /// Tokens that one run may use, in and out together. Without it there is no limit.
+    /// Tokens that one run may use, in and out together, those of agents that it calls included.
+    /// Without it there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = *TOKENS.start(), max = *TOKENS.end()))]
     pub tokens: Option<u64>,
-    /// Money that one run may cost, in dollars to the millionth. Runs of agents that it calls have
-    /// limits of their own. A reply whose price nobody knows ends the run. Without it there is no
-    /// limit.
+    /// Money that one run may cost, in dollars to the millionth, with the agents that it calls. A
+    /// reply whose price nobody knows ends the run. Without it there is no limit.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "dollars")]
     #[schemars(with = "f64", range(min = 0.000_001, max = 1_000_000))]
     pub cost: Option<u64>,
-    /// Calls of tools that one run may make. Without it there is no limit.
+    /// Calls of tools that one run may make, those that agents make included which it calls. Having an
+    /// agent do something is one as well. Without it there is no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(with = "u64", range(min = *TOOL_CALLS.start(), max = *TOOL_CALLS.end()))]
     pub tool_calls: Option<u64>,

@@ -148,6 +148,7 @@ pub(crate) struct UsageColumns<'a> {
     pub cached_tokens: Option<i64>,
     pub reasoning_tokens: Option<i64>,
     pub cost_micros: Option<i64>,
+    pub tool_calls: Option<i64>,
 }
 
 impl<'a> UsageColumns<'a> {
@@ -159,6 +160,7 @@ impl<'a> UsageColumns<'a> {
             cached_tokens: Some(int(usage.cached_tokens)),
             reasoning_tokens: Some(int(usage.reasoning_tokens)),
             cost_micros: Some(cost(usage)),
+            tool_calls: Some(int(usage.tool_calls)),
         }
     }
 }

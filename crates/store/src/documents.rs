@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tenure_core::wait::{Call, Opening, Question};
-use tenure_core::{Decision, Key, Name, Payload, QuestionKind, RunId, Steering};
+use tenure_core::{Budget, Decision, Key, Name, Payload, QuestionKind, RunId, Steering, Usage};
 
 use crate::columns::micros;
 
@@ -29,6 +29,8 @@ pub(crate) enum OpeningDocument {
         agent: String,
         version: String,
         detached: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        budget: Option<BudgetDocument>,
     },
 }
 
@@ -50,6 +52,7 @@ impl OpeningDocument {
                 agent: call.agent.to_string(),
                 version: call.version.clone(),
                 detached: call.detached,
+                budget: BudgetDocument::of(&call.budget),
             },
         }
     }
@@ -77,8 +80,9 @@ impl OpeningDocument {
                 timeout: timeout_micros.map(duration).transpose()?,
                 default: default.map(|word| decision(&word)).transpose()?,
             })),
-            Self::Child { agent, version, detached } => {
-                Opening::Child(Box::new(call(&agent, version, payload, detached)?))
+            Self::Child { agent, version, detached, budget } => {
+                let budget = BudgetDocument::budget(budget.as_ref());
+                Opening::Child(Box::new(call(&agent, version, payload, detached, budget)?))
             }
         })
     }
@@ -91,16 +95,20 @@ pub(crate) struct CallDocument {
     agent: String,
     version: String,
     detached: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    budget: Option<BudgetDocument>,
 }
 
 impl CallDocument {
     pub(crate) fn of(key: &Key, call: &Call) -> Self {
         let (agent, version) = (call.agent.to_string(), call.version.clone());
-        Self { key: key.to_string(), agent, version, detached: call.detached }
+        let budget = BudgetDocument::of(&call.budget);
+        Self { key: key.to_string(), agent, version, detached: call.detached, budget }
     }
 
     pub(crate) fn call(self, input: Payload) -> Result<Call, String> {
-        call(&self.agent, self.version, input, self.detached)
+        let budget = BudgetDocument::budget(self.budget.as_ref());
+        call(&self.agent, self.version, input, self.detached, budget)
     }
 }
 
@@ -109,11 +117,18 @@ impl CallDocument {
 pub(crate) struct EndedDocument {
     parent: String,
     pub key: String,
+    #[serde(default)]
+    usage: UsageDocument,
 }
 
 impl EndedDocument {
-    pub(crate) fn of(parent: RunId, key: &Key) -> Self {
-        Self { parent: parent.to_string(), key: key.to_string() }
+    pub(crate) fn of(parent: RunId, key: &Key, usage: &Usage) -> Self {
+        let usage = UsageDocument::of(usage);
+        Self { parent: parent.to_string(), key: key.to_string(), usage }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        self.usage.usage()
     }
 
     pub(crate) fn parent(&self) -> Result<RunId, String> {
@@ -144,6 +159,73 @@ pub(crate) struct TurnDocument {
     pub key: String,
 }
 
+/// `runs.budget`, and what a call hands down; what bounds nothing is no document.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct BudgetDocument {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    cost_micros: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<u64>,
+}
+
+impl BudgetDocument {
+    pub(crate) fn of(budget: &Budget) -> Option<Self> {
+        let Budget { cost_micros, tokens, tool_calls } = *budget;
+        (!budget.is_unlimited()).then_some(Self { cost_micros, tokens, tool_calls })
+    }
+
+    pub(crate) fn budget(document: Option<&Self>) -> Budget {
+        let budget = |document: &Self| {
+            let Self { cost_micros, tokens, tool_calls } = *document;
+            Budget { cost_micros, tokens, tool_calls }
+        };
+        document.map(budget).unwrap_or_default()
+    }
+}
+
+/// `runs.called` and `inbox.usage`: a sum of what called runs have used.
+#[derive(Default, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct UsageDocument {
+    input_tokens: u64,
+    output_tokens: u64,
+    cached_tokens: u64,
+    reasoning_tokens: u64,
+    cost_micros: u64,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    unpriced: bool,
+    tool_calls: u64,
+}
+
+impl UsageDocument {
+    pub(crate) fn of(usage: &Usage) -> Self {
+        Self {
+            input_tokens: usage.input_tokens,
+            output_tokens: usage.output_tokens,
+            cached_tokens: usage.cached_tokens,
+            reasoning_tokens: usage.reasoning_tokens,
+            cost_micros: usage.cost_micros,
+            unpriced: usage.unpriced,
+            tool_calls: usage.tool_calls,
+        }
+    }
+
+    pub(crate) fn usage(&self) -> Usage {
+        Usage {
+            model: String::new(),
+            input_tokens: self.input_tokens,
+            output_tokens: self.output_tokens,
+            cached_tokens: self.cached_tokens,
+            reasoning_tokens: self.reasoning_tokens,
+            cost_micros: self.cost_micros,
+            unpriced: self.unpriced,
+            tool_calls: self.tool_calls,
+        }
+    }
+}
+
 /// The text of a document. All of them are maps of strings, numbers and lists, which JSON can say.
 pub(crate) fn text(document: &impl Serialize) -> String {
     serde_json::json!(document).to_string()
@@ -172,7 +254,13 @@ pub(crate) fn duration(micros: i64) -> Result<Duration, String> {
     Ok(Duration::from_micros(micros))
 }
 
-fn call(agent: &str, version: String, input: Payload, detached: bool) -> Result<Call, String> {
+fn call(
+    agent: &str,
+    version: String,
+    input: Payload,
+    detached: bool,
+    budget: Budget,
+) -> Result<Call, String> {
     let agent = agent.parse::<Name>().map_err(|error| error.to_string())?;
-    Ok(Call { agent, version, input, detached })
+    Ok(Call { agent, version, input, detached, budget })
 }

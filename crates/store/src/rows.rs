@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use tenure_core::{Digest, Failure, Key, Name, Payload, RunId, TenantId, Timestamp, Usage};
 use uuid::Uuid;
 
+use crate::documents::UsageDocument;
 use crate::{Result, StoreError};
 
 /// A row of one of the databases, read by the names of its columns.
@@ -61,6 +62,7 @@ impl<'r, R: Columns> Reader<'r, R> {
             reasoning_tokens: self.count("reasoning_tokens")?,
             cost_micros: if cost < 0 { (-1 - cost).unsigned_abs() } else { cost.unsigned_abs() },
             unpriced: cost < 0,
+            tool_calls: self.count("tool_calls")?,
         })
     }
 
@@ -157,6 +159,16 @@ impl<'r, R: Columns> Reader<'r, R> {
 
     fn json<T: DeserializeOwned>(&self, column: &'static str) -> Result<T> {
         self.good(column, serde_json::from_str(&self.text(column)?))
+    }
+
+    fn json_if<T: DeserializeOwned>(&self, column: &'static str) -> Result<Option<T>> {
+        let text = self.text_if(column)?;
+        text.map(|text| self.good(column, serde_json::from_str(&text))).transpose()
+    }
+
+    /// A sum of what called runs have used.
+    fn used(&self, column: &'static str) -> Result<Option<Usage>> {
+        Ok(self.json_if::<UsageDocument>(column)?.map(|document| document.usage()))
     }
 
     fn needed<T>(&self, column: &'static str, value: sqlx::Result<Option<T>>) -> Result<T> {

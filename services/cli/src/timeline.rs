@@ -201,6 +201,7 @@ pub(crate) fn usage(usage: &v1::Usage) -> tenure_core::Usage {
         reasoning_tokens: usage.reasoning_tokens,
         cost_micros: usage.cost_micros,
         unpriced: usage.unpriced,
+        tool_calls: usage.tool_calls,
     }
 }
 
@@ -218,6 +219,26 @@ pub(crate) fn tokens(usage: &tenure_core::Usage) -> Option<String> {
         (_, false) => format!("{tokens} for {dollars}"),
         (_, true) => format!("{tokens} for more than {dollars}"),
     })
+}
+
+/// Tokens, money and calls of tools, if there were any.
+pub(crate) fn used(usage: &tenure_core::Usage) -> Option<String> {
+    let calls = (usage.tool_calls > 0).then(|| tool_calls(usage.tool_calls));
+    let parts = [tokens(usage), calls].into_iter().flatten();
+    parts.reduce(|all, part| format!("{all}, {part}"))
+}
+
+/// What a run may use at most.
+pub(crate) fn budget(budget: &v1::Budget) -> String {
+    let money = budget.cost_micros.map(text::dollars);
+    let tokens = budget.tokens.map(|tokens| format!("{} tokens", text::thousands(tokens)));
+    let calls = budget.tool_calls.map(tool_calls);
+    [money, tokens, calls].into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn tool_calls(count: u64) -> String {
+    let calls = if count == 1 { "call of a tool" } else { "calls of tools" };
+    format!("{} {calls}", text::thousands(count))
 }
 
 #[cfg(test)]

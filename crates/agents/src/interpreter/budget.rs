@@ -3,14 +3,14 @@
 mod fork;
 mod limit;
 mod purse;
+mod reached;
 
-use serde::Deserialize;
-use serde_json::json;
-use tenure_sdk::{Approval, Context, Decision, Failure, Stop, Timestamp, Usage};
+use tenure_sdk::{Budget as Given, Context, Failure, Stop, Timestamp, Usage};
 use tenure_spec::{AtLimit, Limits};
 
 use limit::Limit;
 pub(super) use purse::Purse;
+use reached::Reached;
 
 /// The limits of a run and what was used so far. Recorded turns count like new ones, so the sums
 /// are the same in every replay.
@@ -20,13 +20,20 @@ pub(super) use purse::Purse;
 /// as the dearest before it, so a run ends below its limit by less than one turn. That is a
 /// reservation that follows from the journal alone, and not from a price list that may change between
 /// two workers.
+///
+/// What the run was given by whoever created it bounds it as well, and nobody raises that. An agent
+/// that it calls is given a share of what is left, and what that has used in the end counts here.
 #[derive(Clone)]
 pub(super) struct Budget {
     limits: Limits,
+    /// What the run may use at most, whatever its limits say.
+    given: Given,
+    /// Up to where it hands down to what it calls, if others hand down at the same time.
+    part: Given,
     turns: u32,
     calls: u64,
     used: Usage,
-    /// The most that one report of usage came to.
+    /// The most that one reply of a model came to.
     dearest: Usage,
     /// When the run began, if it has a limit of time.
     began: Option<Timestamp>,
@@ -44,29 +51,17 @@ pub(super) struct Turn {
     pub(super) last: bool,
 }
 
-/// A limit that the next step would go over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Reached {
-    limit: Limit,
-    used: u64,
-    allowed: u64,
-}
-
-/// What a person answers who is asked for more.
-#[derive(Deserialize)]
-struct Raised {
-    /// The new limit, in the unit of the specification; a time in seconds.
-    raise_to: f64,
-}
-
 impl Budget {
-    pub(super) async fn start(limits: &Limits, ctx: &Context) -> Result<Self, Stop> {
+    /// The budget of a part of a run, which has limits of its own.
+    pub(super) async fn start(limits: &Limits, place: &Context) -> Result<Self, Stop> {
         let began = match limits.time {
-            Some(_) => Some(ctx.now().await?),
+            Some(_) => Some(place.now().await?),
             None => None,
         };
         Ok(Self {
             limits: limits.clone(),
+            given: Given::default(),
+            part: Given::default(),
             turns: 0,
             calls: 0,
             used: Usage::default(),
@@ -77,10 +72,19 @@ impl Budget {
         })
     }
 
-    /// Adds what a model call consumed.
+    /// The budget of a run: its limits, and what it was given.
+    pub(super) async fn of_run(limits: &Limits, ctx: &Context) -> Result<Self, Stop> {
+        Ok(Self { given: ctx.budget(), ..Self::start(limits, ctx).await? })
+    }
+
+    /// Adds what a model call consumed, or a called run in total.
     pub(super) fn spend(&mut self, usage: &Usage) {
         self.used.add(usage);
-        self.dearer(usage);
+        self.calls = self.calls.saturating_add(usage.tool_calls);
+        // A sum, which has no model, does not say what a single reply comes to.
+        if !usage.model.is_empty() {
+            self.dearer(usage);
+        }
     }
 
     fn dearer(&mut self, usage: &Usage) {
@@ -104,12 +108,19 @@ impl Budget {
 
     /// Counts one more question to a model, if there may be one. The time is looked at in `place`.
     pub(super) async fn admit(&mut self, place: &Context) -> Result<(), Stop> {
-        if self.fits(place, 1, 0).await? {
-            self.turns += 1;
+        if !self.fits(place, 1, 0).await? {
+            return Err(self.over());
+        }
+        self.turns += 1;
+        Ok(())
+    }
+
+    /// Counts one more call of a tool, if there may be one; `metered` says whether it asks models.
+    pub(super) async fn admit_call(&mut self, place: &Context, metered: bool) -> Result<(), Stop> {
+        if self.admit_calls(place, 1, usize::from(metered)).await? {
             return Ok(());
         }
-        let reached = self.ending.map(|reached| Stop::Failed(reached.failure("")));
-        Err(reached.unwrap_or_else(|| Stop::failed("limit", "a limit of the run is reached")))
+        Err(self.over())
     }
 
     /// Counts this many calls of tools, of which some ask models; false if the run is to wrap up
@@ -126,12 +137,20 @@ impl Budget {
         Ok(fits)
     }
 
+    /// The end of a run that has nothing to wrap up.
+    fn over(&self) -> Stop {
+        let reached = self.ending.map(|reached| Stop::Failed(reached.failure("")));
+        reached.unwrap_or_else(|| Stop::failed("limit", "a limit of the run is reached"))
+    }
+
     /// Whether this much more may be done; false if the run is to wrap up.
     async fn fits(&mut self, place: &Context, questions: u64, calls: u64) -> Result<bool, Stop> {
         while let Some(reached) = self.reached(place, questions, calls).await? {
             match self.limits.then {
-                AtLimit::Fail => return Err(Stop::Failed(reached.failure(""))),
-                AtLimit::Ask => self.ask(place, reached).await?,
+                AtLimit::Ask if !reached.is_final() => {
+                    reached.limit.raise(&mut self.limits, reached.ask(place).await?);
+                }
+                AtLimit::Fail | AtLimit::Ask => return Err(Stop::Failed(reached.failure(""))),
                 AtLimit::WrapUp => {
                     self.ending = Some(reached);
                     return Ok(false);
@@ -148,38 +167,48 @@ impl Budget {
         questions: u64,
         calls: u64,
     ) -> Result<Option<Reached>, Stop> {
-        if questions > 0 && self.limits.cost.is_some() && self.used.unpriced {
+        if questions > 0 && self.used.unpriced && self.allowed(Limit::Cost).is_some() {
             return Err(Stop::Failed(unpriced()));
         }
-        let counted = self.counted(questions, calls);
-        let over = |&(_, used, next, allowed): &(Limit, u64, u64, Option<u64>)| {
-            allowed.is_some_and(|allowed| used >= allowed || used.saturating_add(next) > allowed)
-        };
-        let reached = counted.into_iter().find(over).map(|(limit, used, _, allowed)| {
-            let allowed = allowed.unwrap_or_default();
-            Reached { limit, used, allowed }
-        });
-        match reached {
+        let mut next = self.next(questions, calls).into_iter().flatten();
+        match next.find_map(|(limit, next)| self.goes_over(limit, next)) {
             Some(reached) => Ok(Some(reached)),
             None => self.out_of_time(place).await,
         }
     }
 
-    /// What was used, what the next step is taken to use, and what is allowed. A limit that the next
-    /// step uses nothing of is none for it.
-    fn counted(&self, questions: u64, calls: u64) -> [(Limit, u64, u64, Option<u64>); 4] {
-        let tokens = |usage: &Usage| usage.input_tokens.saturating_add(usage.output_tokens);
-        let asked = |limit: Option<u64>| limit.filter(|_| questions > 0);
-        let next = |dearest: u64| dearest.saturating_mul(questions);
-        let (used, dearest, limits) = (&self.used, &self.dearest, &self.limits);
-        // The calls of a reply belong to its turn.
-        let turns = Some(u64::from(limits.turns)).filter(|_| calls == 0);
+    /// What the next step is taken to use of each limit. One that it uses nothing of is none for it.
+    fn next(&self, questions: u64, calls: u64) -> [Option<(Limit, u64)>; 4] {
+        let of = |counts: bool, limit: Limit, next: u64| counts.then_some((limit, next));
+        let dearest = |one: u64| one.saturating_mul(questions);
         [
-            (Limit::Turns, u64::from(self.turns), 0, turns),
-            (Limit::ToolCalls, self.calls, calls, limits.tool_calls.filter(|_| calls > 0)),
-            (Limit::Tokens, tokens(used), next(tokens(dearest)), asked(limits.tokens)),
-            (Limit::Cost, used.cost_micros, next(dearest.cost_micros), asked(limits.cost)),
+            // The calls of a reply belong to its turn.
+            of(calls == 0, Limit::Turns, 0),
+            of(calls > 0, Limit::ToolCalls, calls),
+            of(questions > 0, Limit::Tokens, dearest(tokens(&self.dearest))),
+            of(questions > 0, Limit::Cost, dearest(self.dearest.cost_micros)),
         ]
+    }
+
+    fn goes_over(&self, limit: Limit, next: u64) -> Option<Reached> {
+        let (used, allowed) = (self.used(limit), self.allowed(limit)?);
+        let over = used >= allowed || used.saturating_add(next) > allowed;
+        over.then(|| Reached { limit, used, allowed, most: limit.given(&self.given) })
+    }
+
+    fn allowed(&self, limit: Limit) -> Option<u64> {
+        limit.allowed(&self.limits, &self.given)
+    }
+
+    fn used(&self, limit: Limit) -> u64 {
+        match limit {
+            Limit::Turns => u64::from(self.turns),
+            Limit::ToolCalls => self.calls,
+            Limit::Tokens => tokens(&self.used),
+            Limit::Cost => self.used.cost_micros,
+            // It is asked for when it matters: `out_of_time`.
+            Limit::Time => 0,
+        }
     }
 
     async fn out_of_time(&self, place: &Context) -> Result<Option<Reached>, Stop> {
@@ -189,58 +218,18 @@ impl Budget {
         };
         let used = place.now().await?.since(began).as_secs();
         let allowed = limit.0.as_secs();
-        Ok((used >= allowed).then_some(Reached { limit: Limit::Time, used, allowed }))
-    }
-
-    /// Asks a person for more, and takes what they allow.
-    async fn ask(&mut self, place: &Context, reached: Reached) -> Result<(), Stop> {
-        let Reached { limit, used, allowed } = reached;
-        let (name, more) = (limit.name(), allowed.saturating_mul(2));
-        let (has, of, to) = (limit.shown(used), limit.shown(allowed), limit.shown(more));
-        let about = json!({
-            "limit": name,
-            "used": limit.number(used),
-            "allowed": limit.number(allowed),
-            "raise_to": limit.number(more),
-        });
-        let schema = json!({
-            "type": "object",
-            "properties": {"raise_to": {"type": "number", "exclusiveMinimum": limit.number(used)}},
-            "required": ["raise_to"],
-        });
-        let question = place.interrupt(&format!("limit:{name}")).payload(&about).schema(&schema);
-        let question =
-            question.title(format!("It has used {has} of {of}. May it go on, up to {to}?"));
-        let decisions = [Decision::Approve, Decision::Edit, Decision::Reject];
-        match question.decisions(decisions).approval::<Raised>().await? {
-            Approval::Approved(raised) => {
-                limit.raise(&mut self.limits, raised.raise_to);
-                Ok(())
-            }
-            Approval::Rejected { reason, actor } => {
-                let why = if reason.is_empty() { String::new() } else { format!(" ({reason})") };
-                Err(Stop::Failed(reached.failure(&format!("; {actor} did not raise it{why}"))))
-            }
-            Approval::Responded(_) => Err(Stop::Failed(reached.failure(""))),
-        }
-    }
-}
-
-impl Reached {
-    /// Why a run ends here.
-    fn failure(self, why: &str) -> Failure {
-        let Self { limit, used, allowed } = self;
-        let (name, used, allowed) = (limit.name(), limit.shown(used), limit.shown(allowed));
-        let message = format!(
-            "the run has used {used} of {allowed} without a final answer{why}; raise `limits.{name}` or ask for less"
-        );
-        Failure::permanent(format!("limit_{name}"), message)
+        Ok((used >= allowed).then_some(Reached { limit: Limit::Time, used, allowed, most: None }))
     }
 }
 
 /// Nobody can keep a limit of money without prices.
 fn unpriced() -> Failure {
-    let message = "`limits.cost` cannot be kept: the price of a model that was asked is not known; \
-                   start the worker with a table that has it (`--prices`), or take out the limit";
+    let message = "a limit of money (`limits.cost`, or what the run was given) cannot be kept: the \
+                   price of a model that was asked is not known; start the worker with a table that \
+                   has it (`--prices`), or take out the limit";
     Failure::permanent("price_unknown", message)
+}
+
+fn tokens(usage: &Usage) -> u64 {
+    usage.input_tokens.saturating_add(usage.output_tokens)
 }

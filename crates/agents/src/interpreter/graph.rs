@@ -57,7 +57,7 @@ pub(super) async fn run(
         variables: Variables::new(&input),
         last: input,
         visits: BTreeMap::new(),
-        budget: Budget::start(&spec.limits, ctx).await?,
+        budget: Budget::of_run(&spec.limits, ctx).await?,
         began: None,
     };
     let mut node = graph.nodes.first();
@@ -102,13 +102,13 @@ struct Ended {
 }
 
 impl State {
-    /// What one of several things that are done at the same time begins with.
-    fn fork(&self) -> Self {
+    /// What one of so many things that are done at the same time begins with.
+    fn fork(&self, among: usize) -> Self {
         Self {
             variables: self.variables.clone(),
             last: Data::nothing(),
             visits: BTreeMap::new(),
-            budget: self.budget.clone(),
+            budget: self.budget.fork(among),
             began: self.began.clone(),
         }
     }

@@ -48,7 +48,7 @@ pub(super) async fn run(
     let mut state = State {
         said,
         variables: team.variables.clone(),
-        budget: Budget::start(&spec.limits, ctx).await?,
+        budget: Budget::of_run(&spec.limits, ctx).await?,
     };
     table.work(&mut state).await?;
     let given = state.given(team.output);

@@ -66,7 +66,9 @@ pub(super) async fn take(
             return Ok(Ended::Answered(reply.text.into()));
         }
         if let Some(to) = transfer {
-            let answer = transfer::to(&to, &turn.scope, &messages).await?;
+            // All that is left goes along: this run is over.
+            let place = turn.scope.within(purse.share(1));
+            let answer = transfer::to(&to, &place, &messages).await?;
             return Ok(ended(client, answer));
         }
         if !reply.calls.is_empty() && !turn.last {
@@ -221,7 +223,10 @@ async fn call_tools(
         let results = open.iter().map(|(_, call)| call.not_made()).collect();
         return Ok(Made { results, transfer: None });
     }
-    let calls = open.iter().map(|(scope, call)| agent.tools.call(scope, call, guarded));
+    let share = purse.share(metered);
+    let calls = open
+        .iter()
+        .map(async |(scope, call)| agent.tools.call(&scope.within(share), call, guarded).await);
     let made = join(calls).await?;
     let mut results = Vec::with_capacity(made.len());
     let mut transfer = None;

@@ -52,7 +52,8 @@ impl Tool for Agent {
         }
         let call = ctx.call(&self.spec.agent, text(arguments, "task"));
         let call = call.name(&step_name(&self.spec.name)).version(self.spec.version());
-        let answer: Value = call.output().await?;
-        Ok(answer.into())
+        // Also an agent that has failed has used something.
+        let (result, usage) = call.metered().await?;
+        Ok(Output { result, usage, transfer: None })
     }
 }

@@ -43,6 +43,8 @@ mod policy;
 #[cfg(test)]
 mod prices;
 #[cfg(test)]
+mod purse;
+#[cfg(test)]
 mod remote;
 #[cfg(test)]
 mod rig;

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::LeaseId;
 use crate::interrupt::{Interrupt, InterruptState};
-use crate::journal::{EntryStatus, Failure, Record};
+use crate::journal::{EntryKind, EntryStatus, Failure, Record};
 use crate::key::Key;
 use crate::limits;
 use crate::message::Message;
@@ -215,6 +215,19 @@ fn check_again(again: &[Key]) -> Result<()> {
     }
 }
 
+/// By how many calls of tools there are more with this record. An attempt that is followed by another
+/// one does not count; having an agent do something is a call of a tool as well.
+fn tool_calls(record: &Record) -> i64 {
+    match (record.kind, &record.status) {
+        (
+            EntryKind::Tool | EntryKind::Child,
+            EntryStatus::Succeeded(_) | EntryStatus::Failed(_),
+        ) => 1,
+        (EntryKind::Tool, EntryStatus::Opened(Opening::Again)) => -1,
+        (_, _) => 0,
+    }
+}
+
 fn append(
     before: &Run,
     alive: Run,
@@ -227,9 +240,7 @@ fn append(
     let mut effects = Vec::with_capacity(records.len() + 1);
     for record in records {
         let record = record.checked()?;
-        if let Some(usage) = &record.usage {
-            after.usage.add(usage);
-        }
+        after.consume(&record);
         after.open(&record, now, &mut effects);
         effects.push(after.entry(record, now));
     }
@@ -238,11 +249,30 @@ fn append(
         effects.push(Effect::WakeWatchers);
     }
     let appended = Transition::of(before, after, effects, now);
-    // What a record opens counts on the row as well.
-    Ok(if appended.is_plain() { appended.advancing() } else { appended })
+    // What a record opens counts on the row as well, and so does the end of a call.
+    let plain = appended.is_plain() && appended.run.called == before.called;
+    Ok(if plain { appended.advancing() } else { appended })
 }
 
 impl Run {
+    /// Counts what a record says was used. A called run has counted it as its own.
+    fn consume(&mut self, record: &Record) {
+        let sum = match record.kind {
+            EntryKind::Child => &mut self.called,
+            EntryKind::Step
+            | EntryKind::Model
+            | EntryKind::Tool
+            | EntryKind::Wait
+            | EntryKind::Artifact
+            | EntryKind::Marker
+            | EntryKind::Steering => &mut self.usage,
+        };
+        if let Some(usage) = &record.usage {
+            sum.add(usage);
+        }
+        self.usage.tool_calls = self.usage.tool_calls.saturating_add_signed(tool_calls(record));
+    }
+
     /// What a record begins outside of the journal.
     fn open(&mut self, record: &Record, now: Timestamp, effects: &mut Vec<Effect>) {
         let EntryStatus::Opened(opening) = &record.status else { return };

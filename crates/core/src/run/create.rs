@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::{Parent, RetryPolicy, Run, RunState, WaitReason, prioritize};
+use crate::budget::Budget;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{AgentId, RunId, TenantId};
 use crate::journal::Usage;
@@ -52,6 +53,8 @@ pub struct NewRun {
     pub entries: u64,
     /// The run whose journal it only checks.
     pub check: Option<RunId>,
+    /// What it may use at most, the runs that it calls included.
+    pub budget: Budget,
 }
 
 /// One run at a time.
@@ -138,7 +141,9 @@ impl Run {
             interrupts: 0,
             posted: 0,
             check: new.check,
+            budget: new.budget,
             usage: Usage::default(),
+            called: Usage::default(),
             revision: 1,
             created_at: now,
             updated_at: now,

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{Run, RunState, WaitReason};
 use crate::error::{Error, ErrorKind, Result};
-use crate::journal::Failure;
+use crate::journal::{Failure, Usage};
 use crate::key::Key;
 use crate::limits;
 use crate::name::Name;
@@ -23,6 +23,8 @@ pub struct InboxItem {
     pub topic: Topic,
     /// What it brings; a wait may end with a failure.
     pub result: Result<Payload, Failure>,
+    /// What was used for it, if it is the end of a called run.
+    pub usage: Option<Usage>,
     /// When it was accepted, by the database's clock.
     pub at: Timestamp,
 }
@@ -56,6 +58,7 @@ impl Run {
         source: String,
         topic: Topic,
         result: Result<Payload, Failure>,
+        usage: Option<Usage>,
         now: Timestamp,
     ) -> Result<Transition> {
         let number = self.inbox + 1;
@@ -69,7 +72,7 @@ impl Run {
             Ok(payload) => Ok(payload.checked(format!("the payload of {topic}"))?),
             Err(failure) => Err(failure.cleaned()),
         };
-        let item = InboxItem { number, source, topic, result, at: now };
+        let item = InboxItem { number, source, topic, result, usage, at: now };
         let counted = Self { inbox: number, ..self.clone() };
         let mut delivered = match &self.state {
             RunState::Waiting { reason: WaitReason::Inbox { .. } } => counted.to_queue(now, now),

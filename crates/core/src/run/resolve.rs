@@ -52,7 +52,8 @@ impl Run {
         now: Timestamp,
     ) -> Result<Transition> {
         let source = format!("interrupt:{}", interrupt.id);
-        let mut ended = self.deliver(source, Topic::Wait(interrupt.key.clone()), result, now)?;
+        let mut ended =
+            self.deliver(source, Topic::Wait(interrupt.key.clone()), result, None, now)?;
         ended.run.interrupts = ended.run.interrupts.saturating_sub(1);
         ended.effects.push(Effect::EndInterrupt { id: interrupt.id, state });
         Ok(ended)

@@ -64,6 +64,37 @@ fn signs_of_life_and_results_advance() {
     }
 }
 
+/// How a called run has ended, and what it used.
+fn answered(key: &str, input_tokens: u64, tool_calls: u64) -> Record {
+    let usage = Some(Usage { input_tokens, tool_calls, ..Usage::default() });
+    Record { kind: EntryKind::Child, usage, ..record(key) }
+}
+
+#[test]
+fn what_called_runs_use_is_summed_beside_what_the_run_uses() {
+    let run = leased().run;
+    let model =
+        Record { usage: Some(Usage { input_tokens: 5, ..Usage::default() }), ..record("model") };
+    let tool = Record { kind: EntryKind::Tool, ..record("tool") };
+    let records = vec![call("b"), model, tool, answered("b", 7, 2)];
+    let after = append(&run, records, None).run;
+    let sums = |usage: &Usage| (usage.input_tokens, usage.tool_calls);
+    assert_eq!(sums(&after.usage), (5, 2), "a tool and an agent were called");
+    assert_eq!(sums(&after.called), (7, 2));
+    assert_eq!(sums(&after.total()), (12, 4));
+}
+
+#[test]
+fn an_attempt_that_is_tried_again_is_no_call_of_a_tool() {
+    let run = leased().run;
+    let failed = EntryStatus::Failed(Failure::retryable("later", "not now"));
+    let tool = |status| Record { kind: EntryKind::Tool, status, ..record("tool") };
+    let again = tool(EntryStatus::Opened(Opening::Again));
+    let after = append(&run, vec![tool(failed.clone()), again], None).run;
+    assert_eq!(after.usage.tool_calls, 0);
+    assert_eq!(append(&after, vec![tool(failed)], None).run.usage.tool_calls, 1);
+}
+
 #[test]
 fn everything_else_changes_the_whole_row() {
     let run = leased().run;
@@ -73,6 +104,7 @@ fn everything_else_changes_the_whole_row() {
         leased(),
         append(&run, vec![question()], None),
         append(&run, vec![record("a"), call("b")], None),
+        append(&run, vec![answered("b", 7, 0)], None),
         append(&run, vec![record("a")], Some(succeed)),
         append(&run, Vec::new(), Some(Outcome::Release)),
         run.cancel(ann(), at(1), GRACE).unwrap().unwrap(),

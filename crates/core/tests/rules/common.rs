@@ -7,8 +7,9 @@ use tenure_core::run::{
     Commit, Committed, Concurrency, NewRun, Outcome, Parent, Policy, RetryPolicy,
 };
 use tenure_core::{
-    AgentId, Call, Decision, Digest, EntryKind, EntryStatus, Failure, LeaseId, Opening, Payload,
-    Question, Record, Result, Run, RunId, Steering, TenantId, Timestamp, Transition, WorkerId,
+    AgentId, Budget, Call, Decision, Digest, EntryKind, EntryStatus, Failure, LeaseId, Opening,
+    Payload, Question, Record, Result, Run, RunId, Steering, TenantId, Timestamp, Transition,
+    WorkerId,
 };
 use uuid::Uuid;
 
@@ -49,6 +50,7 @@ pub(crate) fn new_run() -> NewRun {
             max_backoff: Duration::from_mins(1),
         },
         priority: 0,
+        budget: Budget { tokens: Some(100), ..Budget::default() },
         timeout: Some(DEADLINE),
         concurrency: Some(Concurrency { key: "session".into(), policy: Policy::Replace }),
         parent: Some(Parent {
@@ -89,6 +91,7 @@ pub(crate) fn call(key: &str) -> Record {
         version: String::new(),
         input: Payload::json("1"),
         detached: false,
+        budget: Budget::default(),
     };
     opened(key, EntryKind::Child, Opening::Child(Box::new(call)))
 }

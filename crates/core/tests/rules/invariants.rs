@@ -369,7 +369,7 @@ impl World {
     }
 
     fn deliver(&mut self, source: String, topic: Topic) {
-        match self.run.deliver(source, topic, Ok(Payload::default()), self.now) {
+        match self.run.deliver(source, topic, Ok(Payload::default()), None, self.now) {
             Ok(done) => {
                 self.step(done);
                 // NO-LOST-WAKE

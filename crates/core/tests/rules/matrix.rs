@@ -121,7 +121,7 @@ fn commands() -> Vec<Command> {
             "deliver",
             Box::new(|run, now| {
                 let (topic, payload) = (Topic::Signal("go".parse()?), Payload::json("1"));
-                run.deliver("someone".into(), topic, Ok(payload), now).map(Some)
+                run.deliver("someone".into(), topic, Ok(payload), None, now).map(Some)
             }),
         ),
         (
@@ -129,7 +129,7 @@ fn commands() -> Vec<Command> {
             Box::new(|run, now| {
                 let topic = Topic::Wait("child:other".parse()?);
                 let failed = Err(Failure::permanent("broken", "it broke"));
-                run.deliver("call".into(), topic, failed, now).map(Some)
+                run.deliver("call".into(), topic, failed, None, now).map(Some)
             }),
         ),
         (

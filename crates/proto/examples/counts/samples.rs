@@ -95,6 +95,7 @@ fn running() -> Result<Run> {
         depth: 0,
         entries: 0,
         check: None,
+        budget: tenure_core::Budget::default(),
     };
     let created = Run::create(new, true, NOW)?;
     Ok(created.run.lease(LEASE, WorkerId::new(ID), NOW, TTL)?.run)

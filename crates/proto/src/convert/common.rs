@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use tenure_core::{
-    Digest, Entry, EntryKind, EntryStatus, Error, Failure, Payload, Record, Result, Timestamp,
-    Usage,
+    Budget, Digest, Entry, EntryKind, EntryStatus, Error, Failure, Payload, Record, Result,
+    Timestamp, Usage,
 };
 
 use super::{opening, opening_in, steering, steering_in};
@@ -91,10 +91,24 @@ pub fn usage(usage: Usage) -> v1::Usage {
         reasoning_tokens: usage.reasoning_tokens,
         cost_micros: usage.cost_micros,
         unpriced: usage.unpriced,
+        tool_calls: usage.tool_calls,
     }
 }
 
-fn usage_in(usage: v1::Usage) -> Usage {
+/// What a run may use at most, as the wire says it; left out if it bounds nothing.
+pub fn budget(budget: Budget) -> Option<v1::Budget> {
+    let Budget { cost_micros, tokens, tool_calls } = budget;
+    (!budget.is_unlimited()).then_some(v1::Budget { cost_micros, tokens, tool_calls })
+}
+
+/// What a run may use at most, from the wire; left out, it is not bounded.
+pub fn budget_in(wire: Option<v1::Budget>) -> Budget {
+    let v1::Budget { cost_micros, tokens, tool_calls } = wire.unwrap_or_default();
+    Budget { cost_micros, tokens, tool_calls }
+}
+
+/// What was consumed, from the wire.
+pub fn usage_in(usage: v1::Usage) -> Usage {
     Usage {
         model: usage.model,
         input_tokens: usage.input_tokens,
@@ -103,6 +117,7 @@ fn usage_in(usage: v1::Usage) -> Usage {
         reasoning_tokens: usage.reasoning_tokens,
         cost_micros: usage.cost_micros,
         unpriced: usage.unpriced,
+        tool_calls: usage.tool_calls,
     }
 }
 
@@ -232,6 +247,7 @@ mod tests {
                 version: "stable".into(),
                 input: Payload::json("[]"),
                 detached: true,
+                budget: Budget { tokens: Some(0), ..Budget::default() },
             }))),
         ];
         for (kind, status) in EntryKind::ALL.into_iter().cycle().zip(statuses) {

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
 use tenure_core::run::{Concurrency, Policy, Request, RetryPolicy, WaitReason};
-use tenure_core::{Error, Name, Payload, Result, Run, RunState, StateName};
+use tenure_core::{Error, Name, Payload, Result, Run, RunState, StateName, Usage};
 
-use super::{duration_if, duration_in, failure, payload, steering, timestamp, usage};
+use super::{budget, duration_if, duration_in, failure, payload, steering, timestamp, usage};
 use crate::v1;
 
 /// A run of the agent with this name, as the wire says it.
@@ -28,7 +28,9 @@ pub fn run(run: Run, agent: &Name, input: Payload, labels: BTreeMap<String, Stri
         parent: run.parent.map(|parent| parent.run.to_string()).unwrap_or_default(),
         open_interrupts: run.interrupts,
         checks: run.check.map(|checked| checked.to_string()).unwrap_or_default(),
+        budget: budget(run.budget),
         usage: Some(usage(run.usage)),
+        called: (run.called != Usage::default()).then(|| usage(run.called)),
         labels,
         created_at: Some(timestamp(run.created_at)),
         updated_at: Some(timestamp(run.updated_at)),

@@ -1,6 +1,6 @@
 use tenure_core::{Call, Decision, Error, Key, Opening, Question, QuestionKind, Result, Steering};
 
-use super::{duration, duration_if, payload, payload_in, required};
+use super::{budget, budget_in, duration, duration_if, payload, payload_in, required};
 use crate::v1;
 
 /// What an entry opens, as the wire says it.
@@ -87,6 +87,7 @@ fn call(call: Call) -> v1::Call {
         version: call.version,
         input: Some(payload(call.input)),
         detached: call.detached,
+        budget: budget(call.budget),
     }
 }
 
@@ -96,6 +97,7 @@ fn call_in(wire: v1::Call) -> Result<Call> {
         version: wire.version,
         input: payload_in(wire.input),
         detached: wire.detached,
+        budget: budget_in(wire.budget),
     })
 }
 

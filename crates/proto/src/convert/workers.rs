@@ -2,7 +2,9 @@ use prost::Message as _;
 use tenure_core::run::{Commit, InboxItem, Outcome, Topic};
 use tenure_core::{Digest, Key, Result, StreamEvent, Timestamp};
 
-use super::{duration_if, failure, failure_in, payload, payload_in, record_in, required};
+use super::{
+    duration_if, failure, failure_in, payload, payload_in, record_in, required, usage, usage_in,
+};
 use crate::v1;
 
 /// A commit from the wire, without the run that it is for.
@@ -56,6 +58,7 @@ pub fn inbox_item(item: InboxItem) -> v1::InboxItem {
             Ok(result) => Outcome::Payload(payload(result)),
             Err(why) => Outcome::Failure(failure(why)),
         }),
+        usage: item.usage.map(usage),
     }
 }
 
@@ -73,6 +76,7 @@ pub fn inbox_item_in(item: v1::InboxItem) -> Result<InboxItem> {
             Outcome::Payload(result) => Ok(payload_in(Some(result))),
             Outcome::Failure(why) => Err(failure_in(why)),
         },
+        usage: item.usage.map(usage_in),
         at: Timestamp::default(),
     })
 }

@@ -3,7 +3,9 @@
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
-use tenure_core::{Entry, EntryKind, EntryStatus, Error, Key, Opening, Record, Result, Timestamp};
+use tenure_core::{
+    Entry, EntryKind, EntryStatus, Error, Key, Opening, Record, Result, Timestamp, Usage,
+};
 
 use super::{SIGNAL, step_name};
 use crate::mismatch::{Mismatch, Side};
@@ -27,6 +29,8 @@ pub(super) struct History {
     closed: HashSet<Key>,
     /// Bytes of results that are still kept; any number if there is none.
     room: Option<usize>,
+    /// What the runs that were called have used, by the call.
+    used: HashMap<Key, Usage>,
 }
 
 /// A key, and where it stands unless it was asked for.
@@ -102,6 +106,7 @@ impl History {
     fn remember(&mut self, entry: Entry) -> Result<()> {
         let Entry { seq, epoch, at, record } = entry;
         let key = record.key.clone();
+        self.use_up(&record);
         // Nobody owned the run when its journal was copied: that took signals of another run.
         if epoch > 0 && takes_signal(&record) {
             *self.taken.entry(step_name(&key).to_owned()).or_default() += 1;
@@ -203,6 +208,18 @@ impl History {
             }
             Some(_) | None => false,
         }
+    }
+
+    /// Remembers what a called run has used.
+    pub(super) fn use_up(&mut self, record: &Record) {
+        if let (EntryKind::Child, Some(usage)) = (record.kind, &record.usage) {
+            self.used.insert(record.key.clone(), usage.clone());
+        }
+    }
+
+    /// What a called run has used, as far as the journal says.
+    pub(super) fn used(&self, call: &Key) -> Usage {
+        self.used.get(call).cloned().unwrap_or_default()
     }
 
     /// Whether this wait has its result, so that another one comes too late.

@@ -3,13 +3,17 @@
 use std::collections::{HashMap, VecDeque};
 
 use tenure_core::run::{InboxItem, Topic};
-use tenure_core::{EntryStatus, Failure, Key, Name, Payload};
+use tenure_core::{EntryStatus, Key, Name, Usage};
 
 use super::history::History;
 use super::signal_step;
 
-/// What an item brings.
-type Brought = Result<Payload, Failure>;
+/// What an item brings, and what was used for it.
+#[derive(Debug)]
+pub(super) struct Brought {
+    pub(super) status: EntryStatus,
+    pub(super) usage: Option<Usage>,
+}
 
 /// What has arrived and was not taken yet.
 #[derive(Debug, Default)]
@@ -29,15 +33,20 @@ impl Inbox {
             return;
         }
         self.received = item.number;
+        let status = match item.result {
+            Ok(payload) => EntryStatus::Succeeded(payload),
+            Err(failure) => EntryStatus::Failed(failure),
+        };
+        let brought = Brought { status, usage: item.usage };
         match item.topic {
             Topic::Signal(name) => {
                 if !history.was_taken(&signal_step(&name)) {
-                    self.signals.entry(name).or_default().push_back(item.result);
+                    self.signals.entry(name).or_default().push_back(brought);
                 }
             }
             Topic::Wait(key) => {
                 if !history.is_closed(&key) {
-                    self.ends.entry(key).or_insert(item.result);
+                    self.ends.entry(key).or_insert(brought);
                 }
             }
         }
@@ -49,19 +58,12 @@ impl Inbox {
     }
 
     /// The next signal of this name.
-    pub(super) fn take_signal(&mut self, name: &Name) -> Option<EntryStatus> {
-        self.signals.get_mut(name).and_then(VecDeque::pop_front).map(status)
+    pub(super) fn take_signal(&mut self, name: &Name) -> Option<Brought> {
+        self.signals.get_mut(name).and_then(VecDeque::pop_front)
     }
 
     /// What ends this wait.
-    pub(super) fn take_end(&mut self, key: &Key) -> Option<EntryStatus> {
-        self.ends.remove(key).map(status)
-    }
-}
-
-fn status(brought: Brought) -> EntryStatus {
-    match brought {
-        Ok(payload) => EntryStatus::Succeeded(payload),
-        Err(failure) => EntryStatus::Failed(failure),
+    pub(super) fn take_end(&mut self, key: &Key) -> Option<Brought> {
+        self.ends.remove(key)
     }
 }

@@ -1,10 +1,11 @@
 //! What the code waits for: a signal, an answer, the end of another run, a moment.
 
 use tenure_core::{
-    EntryKind, EntryStatus, Error, Failure, Key, Name, Opening, Record, Result, Scope,
+    EntryKind, EntryStatus, Error, Failure, Key, Name, Opening, Record, Result, Scope, Usage,
 };
 
 use super::history::{Recorded, State};
+use super::inbox::Brought;
 use super::{
     DOUBT, Engine, Event, SIGNAL, SLEEP, Task, Waiting, not_in_flight, record, signal_step, taken,
 };
@@ -38,11 +39,22 @@ impl Engine {
 
     /// Answers a wait that somebody else ends under its key: a question, another run.
     pub fn open(&mut self, command: &Command<'_>) -> Result<Wait> {
+        self.call(command).map(|(_, wait)| wait)
+    }
+
+    /// Answers a call of another run; the key says afterwards what it has [used](Self::used).
+    pub fn call(&mut self, command: &Command<'_>) -> Result<(Key, Wait)> {
         if command.name == SLEEP || command.name.starts_with(SIGNAL) {
             return Err(taken(command.name));
         }
         let (key, side) = self.ask(command)?;
-        Ok(self.wait(key, side, Event::End, true))
+        let wait = self.wait(key.clone(), side, Event::End, true);
+        Ok((key, wait))
+    }
+
+    /// What a called run has used, by the record that ended the call; nothing before that.
+    pub fn used(&self, call: &Key) -> Usage {
+        self.history.used(call)
     }
 
     /// Answers a wait for the next signal of this name. One with a `bound` of time is opened first
@@ -81,25 +93,30 @@ impl Engine {
 
     /// The record that ends a wait, if what it waits for has arrived.
     pub fn poll(&mut self, key: &Key) -> Option<Record> {
-        let status = match &self.waiting.get(key)?.what {
+        let brought = match &self.waiting.get(key)?.what {
             Event::Signal(name) => self.inbox.take_signal(name)?,
             Event::End => self.inbox.take_end(key)?,
             Event::Moment => return None,
         };
-        self.close(key, status)
+        self.close(key, brought)
     }
 
     /// The record that ends a wait whose time is up: with what has arrived, else as failed with the
     /// code `timed_out`. A signal that arrives later is for the next wait.
     pub fn time_out(&mut self, key: &Key) -> Option<Record> {
         let late = || Failure::permanent("timed_out", "nothing arrived in time");
-        self.poll(key).or_else(|| self.close(key, EntryStatus::Failed(late())))
+        self.poll(key).or_else(|| {
+            self.close(key, Brought { status: EntryStatus::Failed(late()), usage: None })
+        })
     }
 
-    fn close(&mut self, key: &Key, status: EntryStatus) -> Option<Record> {
+    fn close(&mut self, key: &Key, brought: Brought) -> Option<Record> {
+        let Brought { status, usage } = brought;
         let waiting = self.waiting.remove(key)?;
         self.history.close(key.clone());
-        Some(record(key, &waiting.side, status))
+        let ended = Record { usage, ..record(key, &waiting.side, status) };
+        self.history.use_up(&ended);
+        Some(ended)
     }
 
     /// Answers a sleep. While it lasts, say so with [`wait_on`](Self::wait_on).

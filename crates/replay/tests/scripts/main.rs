@@ -91,7 +91,14 @@ fn recorded(text: &str) -> Answer {
 }
 
 fn item(number: u64, topic: Topic, result: Result<Payload, Failure>) -> InboxItem {
-    InboxItem { number, source: format!("s{number}"), topic, result, at: Timestamp::default() }
+    InboxItem {
+        number,
+        source: format!("s{number}"),
+        topic,
+        result,
+        usage: None,
+        at: Timestamp::default(),
+    }
 }
 
 fn signalled(number: u64, signal: &str, text: &str) -> InboxItem {

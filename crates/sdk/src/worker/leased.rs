@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tenure_core::{Error, Failure, Key, Name, RunId, Timestamp};
+use tenure_core::{Budget, Error, Failure, Key, Name, RunId, Timestamp};
 use tenure_proto::{convert, v1};
 use tenure_replay::Engine;
 use tokio::sync::watch;
@@ -34,6 +34,7 @@ pub(crate) struct Leased {
     pub(crate) version: u32,
     pub(crate) attempts: u32,
     pub(crate) spec: Bytes,
+    pub(crate) budget: Budget,
     pub(super) lease: String,
     pub(super) epoch: u64,
     /// Speaks for the run's tenant.
@@ -83,6 +84,7 @@ impl Leased {
             version: wire.version,
             attempts: wire.attempts,
             spec,
+            budget: convert::budget_in(wire.budget),
             lease: wire.lease.clone(),
             epoch: wire.epoch,
             client,

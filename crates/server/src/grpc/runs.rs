@@ -40,6 +40,7 @@ impl RunService for Api {
                 priority: request.priority,
                 timeout: convert::duration_if("timeout", request.timeout)?,
                 concurrency: convert::concurrency_in(request.concurrency)?,
+                budget: convert::budget_in(request.budget),
             };
             self.service.create_run(create, wait).await
         };

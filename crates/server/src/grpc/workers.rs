@@ -252,6 +252,7 @@ fn leased_run(leased: LeasedRun) -> v1::LeasedRun {
         more: leased.journal.more,
         leased_at: Some(convert::timestamp(leased.run.updated_at)),
         tenant: leased.tenant.to_string(),
+        budget: convert::budget(leased.run.budget),
         check: leased.check.map(|check| v1::Check {
             run: check.run.to_string(),
             entries: check.entries,

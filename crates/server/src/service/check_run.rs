@@ -39,6 +39,8 @@ impl Service {
             priority: 0,
             timeout: Some(PATIENCE),
             concurrency: None,
+            // Its code decides by it what it does next.
+            budget: checked.run.budget,
         };
         self.create(tenant, request, Origin { parent: None, check: Some(run) }).await
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tenure_core::agent::Agent;
 use tenure_core::run::{Concurrency, NewRun, Parent, RetryPolicy};
 use tenure_core::steering::RESERVED;
-use tenure_core::{Digest, Error, Name, Payload, Result, RunId, TenantId, limits, text};
+use tenure_core::{Budget, Digest, Error, Name, Payload, Result, RunId, TenantId, limits, text};
 use tenure_store::{FullRun, RunKey, SeenAgent};
 
 use super::Service;
@@ -39,6 +39,8 @@ pub struct CreateRun {
     pub timeout: Option<Duration>,
     /// With whom it takes turns.
     pub concurrency: Option<Concurrency>,
+    /// What it may use at most, the runs that it calls included.
+    pub budget: Budget,
 }
 
 /// What a new run may have besides what a caller asks for.
@@ -140,6 +142,7 @@ impl Service {
             depth,
             entries: 0,
             check: origin.check,
+            budget: request.budget,
         }
         .checked()
     }

@@ -9,7 +9,7 @@ use tenure_core::run::{Parent, RetryPolicy, Topic};
 use tenure_core::steering::RESERVED;
 use tenure_core::{
     Call, Digest, ErrorKind, Failure, Key, Message, Payload, Result, Run, RunId, StateName,
-    Steering, TenantId, limits,
+    Steering, TenantId, Usage, limits,
 };
 use tenure_store::{Posted, RunFilter};
 
@@ -61,8 +61,8 @@ impl Service {
         let Posted { tenant, run, message, .. } = posted;
         settled(match message {
             Message::Call { key, call } => self.call(tenant, run, key, *call).await,
-            Message::Ended { parent, key, result } => {
-                self.end_wait(tenant, parent, key, result).await
+            Message::Ended { parent, key, result, usage } => {
+                self.end_wait(tenant, parent, key, result, Some(usage)).await
             }
             Message::EndChildren { steering } => self.end_children(tenant, run, &steering).await,
             Message::FreeTurn { key } => self.free_turn(tenant, run, &key).await,
@@ -89,6 +89,8 @@ impl Service {
             priority: caller.priority,
             timeout: None,
             concurrency: None,
+            // A caller can only narrow what it was given itself.
+            budget: call.budget.tighter(caller.budget),
         };
         let origin = Origin { parent: Some((link, caller.depth + 1)), check: None };
         match self.create(tenant, request, origin).await {
@@ -97,7 +99,7 @@ impl Service {
             // If it is that the caller has ended, nobody is told.
             Err(error) => {
                 let why = Failure::permanent(error.kind().as_str(), error.message());
-                self.end_wait(tenant, parent, key, Err(why)).await
+                self.end_wait(tenant, parent, key, Err(why), None).await
             }
         }
     }
@@ -109,13 +111,14 @@ impl Service {
         run: RunId,
         key: Key,
         result: Result<Payload, Failure>,
+        usage: Option<Usage>,
     ) -> Result<()> {
         let source = format!("call:{key}");
         let decide = {
             let source = source.clone();
             Box::new(move |run: &Run, now| {
                 let topic = Topic::Wait(key.clone());
-                run.deliver(source.clone(), topic, result.clone(), now).map(Some)
+                run.deliver(source.clone(), topic, result.clone(), usage.clone(), now).map(Some)
             })
         };
         self.ledger.apply(Command::Deliver { tenant, run, source, decide }).await.map(|_| ())

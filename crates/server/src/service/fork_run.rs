@@ -84,6 +84,7 @@ impl Service {
             depth: run.depth,
             entries: 0,
             check: None,
+            budget: run.budget,
         })
     }
 

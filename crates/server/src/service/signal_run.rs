@@ -27,7 +27,7 @@ impl Service {
             let source = source.clone();
             Box::new(move |run: &tenure_core::Run, now| {
                 let topic = Topic::Signal(name.clone());
-                run.deliver(source.clone(), topic, Ok(payload.clone()), now).map(Some)
+                run.deliver(source.clone(), topic, Ok(payload.clone()), None, now).map(Some)
             })
         };
         let done = self.ledger.apply(Command::Deliver { tenant, run, source, decide }).await?;

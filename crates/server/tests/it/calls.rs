@@ -5,7 +5,7 @@ use tenure_core::limits;
 use tenure_sdk::v1;
 use v1::opening::Opening;
 
-use crate::{Hand, append, end, json, opened, steering, succeed, suspend};
+use crate::{Hand, append, end, json, opened, record, steering, succeed, suspend};
 
 fn call(agent: &str, detached: bool) -> Opening {
     Opening::Child(v1::Call {
@@ -66,6 +66,64 @@ async fn results_come_up_and_a_failure_is_a_value() {
     let results: Vec<_> = hand.inbox(&parent).await.into_iter().map(|item| item.result).collect();
     assert!(results.iter().any(|result| matches!(result, Some(v1::inbox_item::Result::Payload(output)) if output.data == "42")));
     assert!(results.iter().any(|result| matches!(result, Some(v1::inbox_item::Result::Failure(why)) if why.code == "broken")));
+}
+
+fn budget(tokens: u64) -> v1::Budget {
+    v1::Budget { tokens: Some(tokens), ..v1::Budget::default() }
+}
+
+#[tokio::test]
+async fn a_called_run_is_given_no_more_than_its_caller_has() {
+    let hand = Hand::start().await;
+    hand.create(|request| request.budget = Some(budget(100))).await;
+    let leased = hand.leased().await;
+    assert_eq!(leased.budget, Some(budget(100)));
+    let keys = ["child:hello", "child:hello#1", "child:hello#2"];
+    let calls =
+        keys.into_iter().zip([Some(budget(900)), Some(budget(30)), None]).map(|(key, budget)| {
+            let Opening::Child(call) = call("hello", false) else { unreachable!() };
+            child(key, Opening::Child(v1::Call { budget, ..call }))
+        });
+    let request =
+        v1::CommitRequest { records: calls.collect(), ..end(&leased, 1, suspend(0, &keys)) };
+    hand.commit(request).await.unwrap();
+    let mut given = Vec::new();
+    for _ in keys {
+        let child = hand.leased().await;
+        assert_eq!(hand.app.run(&child.run).await.budget, child.budget);
+        given.push(child.budget.unwrap().tokens.unwrap());
+    }
+    given.sort_unstable();
+    assert_eq!(given, [30, 100, 100]);
+}
+
+#[tokio::test]
+async fn the_caller_is_told_what_a_called_run_has_used_whatever_came_of_it() {
+    let hand = Hand::start().await;
+    let (parent, children) = hand.calling(&["child:hello"], false).await;
+    let used = v1::Usage { input_tokens: 7, unpriced: true, ..v1::Usage::default() };
+    let tool = v1::Record {
+        kind: v1::EntryKind::Tool.into(),
+        usage: Some(used.clone()),
+        ..record("tool:ask", "1")
+    };
+    let request = end(&children[0], 1, crate::fail("broken", false));
+    hand.commit(v1::CommitRequest { records: vec![tool], ..request }).await.unwrap();
+    hand.app.until(&parent, |run| run.state() == v1::RunState::Queued).await;
+    let told = hand.inbox(&parent).await.remove(0).usage.unwrap();
+    assert_eq!(told, v1::Usage { tool_calls: 1, ..used });
+
+    // The caller's own record says it again, and that is no usage of its own.
+    let leased = hand.leased().await;
+    let usage = Some(told.clone());
+    let status = Some(v1::record::Status::Failed(v1::Failure::default()));
+    let kind = v1::EntryKind::Child.into();
+    let ended = v1::Record { kind, status, usage, ..record("child:hello", "") };
+    let request = v1::CommitRequest { records: vec![ended], ..end(&leased, 2, succeed()) };
+    hand.commit(request).await.unwrap();
+    let run = hand.app.ended(&parent).await;
+    assert_eq!(run.called, Some(told));
+    assert_eq!(run.usage, Some(v1::Usage { tool_calls: 1, ..v1::Usage::default() }));
 }
 
 #[tokio::test]

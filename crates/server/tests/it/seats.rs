@@ -95,6 +95,7 @@ fn hello(input: &str) -> CreateRun {
         priority: 0,
         timeout: None,
         concurrency: None,
+        budget: tenure_core::Budget::default(),
     }
 }
 

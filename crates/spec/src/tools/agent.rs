@@ -9,7 +9,8 @@ use crate::spec::{NAME, read_name};
 
 use super::read_tool_name;
 
-/// Another agent of the tenant, as a tool. It is executed as a run of its own.
+/// Another agent of the tenant, as a tool. It is executed as a run of its own, within its own limits
+/// and a share of what is left of those of the caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct AgentTool {

@@ -143,6 +143,11 @@ CREATE TABLE runs (
     cached_tokens            bigint NOT NULL,
     reasoning_tokens         bigint NOT NULL,
     cost_micros              bigint NOT NULL,
+    tool_calls               bigint NOT NULL,
+    -- JSON: what the runs that it called have used, if they have
+    called                   text,
+    -- JSON: what it may use at most, if that is bounded
+    budget                   text,
     updated_at               timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, run_id)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
@@ -249,6 +254,7 @@ CREATE TABLE journal (
     cached_tokens     bigint,
     reasoning_tokens  bigint,
     cost_micros       bigint,
+    tool_calls        bigint,
     PRIMARY KEY (tenant_id, run_id, seq)
 );
 
@@ -266,6 +272,8 @@ CREATE TABLE inbox (
     failure_code      text,
     failure_message   text,
     failure_retryable boolean,
+    -- JSON: what a called run has used, at its end
+    usage             text,
     at                timestamptz NOT NULL,
     PRIMARY KEY (tenant_id, run_id, number),
     UNIQUE (tenant_id, run_id, source),

@@ -117,6 +117,11 @@ CREATE TABLE runs (
     cached_tokens            INTEGER NOT NULL,
     reasoning_tokens         INTEGER NOT NULL,
     cost_micros              INTEGER NOT NULL,
+    tool_calls               INTEGER NOT NULL,
+    -- JSON: what the runs that it called have used, if they have
+    called                   TEXT,
+    -- JSON: what it may use at most, if that is bounded
+    budget                   TEXT,
     updated_at               INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, run_id),
     CHECK ((parent_run IS NULL) = (parent_key IS NULL)),
@@ -230,6 +235,7 @@ CREATE TABLE journal (
     cached_tokens     INTEGER,
     reasoning_tokens  INTEGER,
     cost_micros       INTEGER,
+    tool_calls        INTEGER,
     PRIMARY KEY (tenant_id, run_id, seq),
     CHECK ((status = 'opened') = (opening IS NOT NULL)),
     CHECK ((status = 'failed') = (failure_code IS NOT NULL)),
@@ -251,6 +257,8 @@ CREATE TABLE inbox (
     failure_code      TEXT,
     failure_message   TEXT,
     failure_retryable INTEGER,
+    -- JSON: what a called run has used, at its end
+    usage             TEXT,
     at                INTEGER NOT NULL,
     PRIMARY KEY (tenant_id, run_id, number),
     UNIQUE (tenant_id, run_id, source),

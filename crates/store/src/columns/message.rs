@@ -39,8 +39,8 @@ impl<'a> MessageColumns<'a> {
 fn describe(message: &Message) -> (&'static str, String) {
     match message {
         Message::Call { key, call } => ("call", documents::text(&CallDocument::of(key, call))),
-        Message::Ended { parent, key, .. } => {
-            ("ended", documents::text(&EndedDocument::of(*parent, key)))
+        Message::Ended { parent, key, usage, .. } => {
+            ("ended", documents::text(&EndedDocument::of(*parent, key, usage)))
         }
         Message::EndChildren { steering } => {
             ("end_children", documents::text(&SteeringDocument::of(steering)))

@@ -6,7 +6,7 @@ use tenure_core::{Entry, EntryStatus, Payload, Run, Timestamp};
 use uuid::Uuid;
 
 use super::{FailureColumns, PayloadColumns, UsageColumns, int, limit, micros, result};
-use crate::documents::{self, OpeningDocument};
+use crate::documents::{self, OpeningDocument, UsageDocument};
 
 /// A row of `journal`.
 pub(crate) struct EntryColumns<'a> {
@@ -103,6 +103,8 @@ pub(crate) struct ItemColumns<'a> {
     pub name: &'a str,
     pub payload: PayloadColumns<'a>,
     pub failure: FailureColumns<'a>,
+    /// JSON.
+    pub usage: Option<String>,
     pub at: Timestamp,
 }
 
@@ -122,6 +124,7 @@ impl<'a> ItemColumns<'a> {
             name,
             payload,
             failure,
+            usage: item.usage.as_ref().map(|usage| documents::text(&UsageDocument::of(usage))),
             at: item.at,
         }
     }

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use tenure_core::run::{Parent, Request, WaitReason};
-use tenure_core::{Key, Payload, Run, RunId, RunState, Steering, Timestamp};
+use tenure_core::{Key, Payload, Run, RunId, RunState, Steering, Timestamp, Usage};
 use uuid::Uuid;
 
 use super::{FailureColumns, PayloadColumns, UsageColumns, int, micros};
+use crate::documents::{self, BudgetDocument, UsageDocument};
 
 /// A row of `runs`.
 #[derive(Default)]
@@ -45,6 +46,8 @@ pub(crate) struct RunColumns<'a> {
     pub interrupts: i64,
     pub posted: i64,
     pub usage: UsageColumns<'a>,
+    /// JSON; nothing until a called run has used something.
+    pub called: Option<String>,
     pub updated_at: Timestamp,
     // What does not.
     pub agent_id: Uuid,
@@ -62,6 +65,8 @@ pub(crate) struct RunColumns<'a> {
     pub detached: Option<bool>,
     pub depth: i64,
     pub check_run: Option<Uuid>,
+    /// JSON; nothing if it bounds nothing.
+    pub budget: Option<String>,
     pub created_at: Timestamp,
 }
 
@@ -86,6 +91,7 @@ impl<'a> RunColumns<'a> {
             interrupts: run.interrupts.into(),
             posted: int(run.posted),
             usage: UsageColumns::of(&run.usage),
+            called: used(&run.called),
             updated_at: run.updated_at,
             ..Self::given(run)
         };
@@ -113,6 +119,7 @@ impl<'a> RunColumns<'a> {
             detached: parent.map(|Parent { detached, .. }| *detached),
             depth: run.depth.into(),
             check_run: run.check.map(RunId::uuid),
+            budget: BudgetDocument::of(&run.budget).as_ref().map(documents::text),
             created_at: run.created_at,
             ..Self::default()
         }
@@ -225,6 +232,11 @@ impl<'a> ReadyColumns<'a> {
             ready_at,
         }
     }
+}
+
+/// A sum of usage, if there is any.
+fn used(usage: &Usage) -> Option<String> {
+    (*usage != Usage::default()).then(|| documents::text(&UsageDocument::of(usage)))
 }
 
 /// A priority as the queue keeps it: the lowest rank is the first, so that one index has the order.

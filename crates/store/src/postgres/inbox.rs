@@ -16,7 +16,7 @@ pub(super) const STATEMENTS: &[&str] = &[READ, SOURCES, RECEIVE];
 
 const READ: &str = "-- read_inbox
 SELECT tenant_id, run_id, number, source, topic, name, content_type, encoding, payload,
-       failure_code, failure_message, failure_retryable, at
+       failure_code, failure_message, failure_retryable, usage, at
 FROM inbox
 WHERE tenant_id = $1 AND run_id = $2 AND number > $3 ORDER BY number LIMIT $4";
 
@@ -61,10 +61,10 @@ pub(super) async fn sources(
 
 const RECEIVE: &str = "-- receive
 INSERT INTO inbox (tenant_id, run_id, number, source, topic, name, content_type, encoding,
-    payload, failure_code, failure_message, failure_retryable, at)
+    payload, failure_code, failure_message, failure_retryable, usage, at)
 SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[],
     $7::text[], $8::text[], $9::bytea[], $10::text[], $11::text[], $12::boolean[],
-    $13::timestamptz[])";
+    $13::text[], $14::timestamptz[])";
 
 pub(super) async fn receive(db: &mut PgConnection, rows: &[ItemColumns<'_>]) -> Result<()> {
     sqlx::query(RECEIVE)
@@ -80,6 +80,7 @@ pub(super) async fn receive(db: &mut PgConnection, rows: &[ItemColumns<'_>]) -> 
         .bind(column(rows, |row| row.failure.code))
         .bind(column(rows, |row| row.failure.message))
         .bind(column(rows, |row| row.failure.retryable))
+        .bind(column(rows, |row| row.usage.as_deref()))
         .bind(column(rows, |row| Time(row.at)))
         .execute(db)
         .await

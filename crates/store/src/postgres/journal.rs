@@ -19,7 +19,7 @@ const READ: &str = "-- read_journal
 SELECT tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type, encoding,
        payload, failure_code, failure_message, failure_retryable, actor, reason, input, attempt,
        duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-       cost_micros
+       cost_micros, tool_calls
 FROM journal
 WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 AND seq <= (
     SELECT max(seq)
@@ -56,7 +56,7 @@ pub(super) const APPEND: Part = Part {
            failure_code text, failure_message text, failure_retryable boolean, actor text, \
            reason text, size bigint, input bytea, attempt bigint, duration_micros bigint, \
            model text, input_tokens bigint, output_tokens bigint, cached_tokens bigint, \
-           reasoning_tokens bigint, cost_micros bigint",
+           reasoning_tokens bigint, cost_micros bigint, tool_calls bigint",
     counts: false,
     sql: "-- append
 INSERT INTO journal ({columns}) SELECT * FROM {rows} AS new",
@@ -91,6 +91,7 @@ pub(super) fn bind<'q>(query: Query<'q>, rows: &'q [EntryColumns<'q>]) -> Query<
         .bind(column(rows, |row| row.usage.cached_tokens))
         .bind(column(rows, |row| row.usage.reasoning_tokens))
         .bind(column(rows, |row| row.usage.cost_micros))
+        .bind(column(rows, |row| row.usage.tool_calls))
 }
 
 pub(super) const APPEND_RESULTS: Part = Part {
@@ -144,10 +145,10 @@ const COPY: &str = "-- copy_journal
 INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding,
     payload, failure_code, failure_message, failure_retryable, size, input, attempt,
     duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros)
+    cost_micros, tool_calls)
 SELECT tenant_id, $3::uuid, kept.place, 0, at, key, kind, status, content_type, encoding, payload,
     failure_code, failure_message, failure_retryable, size, input, attempt, duration_micros, model,
-    input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros, tool_calls
 FROM journal JOIN (
     SELECT seq, row_number() OVER (ORDER BY seq) AS place
     FROM (SELECT seq, status, failure_code, failure_message,

@@ -157,11 +157,12 @@ pub(super) const INSERT_RUNS: Part = Part {
            attempts bigint, stalled bigint, offers bigint, retried bigint, priority bigint, \
            children bigint, interrupts bigint, posted bigint, input_tokens bigint, \
            output_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, \
-           cost_micros bigint, updated_at timestamptz, agent_id uuid, version bigint, pool text, \
+           cost_micros bigint, tool_calls bigint, called text, updated_at timestamptz, \
+           agent_id uuid, version bigint, pool text, \
            max_attempts bigint, retry_limit bigint, retry_backoff_micros bigint, \
            retry_max_backoff_micros bigint, start_at timestamptz, deadline timestamptz, \
            concurrency_key text, parent_run uuid, parent_key text, detached boolean, depth bigint, \
-           check_run uuid, created_at timestamptz",
+           check_run uuid, budget text, created_at timestamptz",
     counts: false,
     sql: "-- insert_runs
 INSERT INTO runs ({columns}) SELECT * FROM {rows} AS new",
@@ -179,7 +180,8 @@ pub(super) const UPDATE_RUNS: Part = Part {
            attempts bigint, stalled bigint, offers bigint, retried bigint, priority bigint, \
            children bigint, interrupts bigint, posted bigint, input_tokens bigint, \
            output_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, \
-           cost_micros bigint, updated_at timestamptz, before bigint",
+           cost_micros bigint, tool_calls bigint, called text, updated_at timestamptz, \
+           before bigint",
     counts: true,
     sql: "-- update_runs
 UPDATE runs SET state = new.state, epoch = new.epoch, next_seq = new.next_seq, inbox = new.inbox,
@@ -195,7 +197,8 @@ UPDATE runs SET state = new.state, epoch = new.epoch, next_seq = new.next_seq, i
     children = new.children, interrupts = new.interrupts, posted = new.posted,
     input_tokens = new.input_tokens, output_tokens = new.output_tokens,
     cached_tokens = new.cached_tokens, reasoning_tokens = new.reasoning_tokens,
-    cost_micros = new.cost_micros, updated_at = new.updated_at
+    cost_micros = new.cost_micros, tool_calls = new.tool_calls, called = new.called,
+    updated_at = new.updated_at
 FROM {rows} AS new
 WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before
 RETURNING 1",
@@ -208,7 +211,7 @@ pub(super) const ADVANCE_RUNS: Part = Part {
            lease_until timestamptz, lease_started boolean, last_commit bytea, attempts bigint, \
            stalled bigint, offers bigint, input_tokens bigint, output_tokens bigint, \
            cached_tokens bigint, reasoning_tokens bigint, cost_micros bigint, \
-           updated_at timestamptz",
+           tool_calls bigint, updated_at timestamptz",
     counts: true,
     sql: "-- advance_runs
 UPDATE runs SET next_seq = new.next_seq, revision = new.revision, lease_until = new.lease_until,
@@ -216,7 +219,7 @@ UPDATE runs SET next_seq = new.next_seq, revision = new.revision, lease_until = 
     stalled = new.stalled, offers = new.offers, input_tokens = new.input_tokens,
     output_tokens = new.output_tokens, cached_tokens = new.cached_tokens,
     reasoning_tokens = new.reasoning_tokens, cost_micros = new.cost_micros,
-    updated_at = new.updated_at
+    tool_calls = new.tool_calls, updated_at = new.updated_at
 FROM {rows} AS new
 WHERE runs.tenant_id = new.tenant_id AND runs.run_id = new.run_id AND runs.revision = new.before
 RETURNING 1",
@@ -240,6 +243,7 @@ fn advancing<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
         .bind(column(rows, |row| row.usage.cached_tokens))
         .bind(column(rows, |row| row.usage.reasoning_tokens))
         .bind(column(rows, |row| row.usage.cost_micros))
+        .bind(column(rows, |row| row.usage.tool_calls))
         .bind(column(rows, |row| Time(row.updated_at)))
 }
 
@@ -285,6 +289,8 @@ fn changing<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
         .bind(column(rows, |row| row.usage.cached_tokens))
         .bind(column(rows, |row| row.usage.reasoning_tokens))
         .bind(column(rows, |row| row.usage.cost_micros))
+        .bind(column(rows, |row| row.usage.tool_calls))
+        .bind(column(rows, |row| row.called.as_deref()))
         .bind(column(rows, |row| Time(row.updated_at)))
 }
 
@@ -306,6 +312,7 @@ fn given<'q>(query: Query<'q>, rows: &'q [RunColumns<'q>]) -> Query<'q> {
         .bind(column(rows, |row| row.detached))
         .bind(column(rows, |row| row.depth))
         .bind(column(rows, |row| row.check_run))
+        .bind(column(rows, |row| row.budget.as_deref()))
         .bind(column(rows, |row| Time(row.created_at)))
 }
 

@@ -43,7 +43,8 @@ impl<R: Columns> Reader<'_, R> {
     fn ended(&self) -> Result<Message> {
         let document: EndedDocument = self.json("detail")?;
         let parent = self.good("detail", document.parent())?;
-        Ok(Message::Ended { parent, key: self.detail_key(&document.key)?, result: self.result()? })
+        let (key, usage) = (self.detail_key(&document.key)?, document.usage());
+        Ok(Message::Ended { parent, key, result: self.result()?, usage })
     }
 
     fn turn(&self) -> Result<String> {

@@ -55,6 +55,7 @@ impl<R: Columns> Reader<'_, R> {
             source: self.text("source")?,
             topic: self.topic()?,
             result: self.result()?,
+            usage: self.used("usage")?,
             at: self.time("at")?,
         })
     }

@@ -10,7 +10,8 @@ use tenure_core::{
 };
 
 use super::{Columns, Reader};
-use crate::{FullRun, Result, documents};
+use crate::documents::{self, BudgetDocument};
+use crate::{FullRun, Result};
 
 impl<R: Columns> Reader<'_, R> {
     pub(crate) fn run(&self) -> Result<Run> {
@@ -43,7 +44,9 @@ impl<R: Columns> Reader<'_, R> {
             interrupts: self.small("interrupts")?,
             posted: self.count("posted")?,
             check: self.id_if("check_run")?.map(RunId::new),
+            budget: BudgetDocument::budget(self.json_if("budget")?.as_ref()),
             usage: self.usage(String::new())?,
+            called: self.used("called")?.unwrap_or_default(),
             revision: self.count("revision")?,
             created_at: self.time("created_at")?,
             updated_at: self.time("updated_at")?,

@@ -14,7 +14,7 @@ pub(super) const STATEMENTS: &[&str] = &[READ, SOURCE, RECEIVE];
 
 const READ: &str = "-- read_inbox
 SELECT tenant_id, run_id, number, source, topic, name, content_type, encoding, payload,
-       failure_code, failure_message, failure_retryable, at
+       failure_code, failure_message, failure_retryable, usage, at
 FROM inbox
 WHERE tenant_id = $1 AND run_id = $2 AND number > $3 ORDER BY number LIMIT $4";
 
@@ -47,8 +47,8 @@ pub(super) async fn sources(
 
 const RECEIVE: &str = "-- receive
 INSERT INTO inbox (tenant_id, run_id, number, source, topic, name, content_type, encoding,
-    payload, failure_code, failure_message, failure_retryable, at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
+    payload, failure_code, failure_message, failure_retryable, usage, at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
 
 pub(super) async fn receive(db: &mut SqliteConnection, rows: &[ItemColumns<'_>]) -> Result<()> {
     for row in rows {
@@ -65,6 +65,7 @@ pub(super) async fn receive(db: &mut SqliteConnection, rows: &[ItemColumns<'_>])
             .bind(row.failure.code)
             .bind(row.failure.message)
             .bind(row.failure.retryable)
+            .bind(row.usage.as_deref())
             .bind(micros(row.at))
             .execute(&mut *db)
             .await

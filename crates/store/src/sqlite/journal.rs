@@ -17,7 +17,7 @@ const READ: &str = "-- read_journal
 SELECT tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type, encoding,
        payload, failure_code, failure_message, failure_retryable, actor, reason, input, attempt,
        duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-       cost_micros
+       cost_micros, tool_calls
 FROM journal
 WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 AND seq <= (
     SELECT max(seq)
@@ -51,9 +51,9 @@ const APPEND: &str = "-- append
 INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, opening, content_type,
     encoding, payload, failure_code, failure_message, failure_retryable, actor, reason, size, input,
     attempt, duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros)
+    cost_micros, tool_calls)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
-    $20, $21, $22, $23, $24, $25, $26, $27)";
+    $20, $21, $22, $23, $24, $25, $26, $27, $28)";
 
 pub(super) async fn append(db: &mut SqliteConnection, rows: &[EntryColumns<'_>]) -> Result<()> {
     for row in rows {
@@ -85,6 +85,7 @@ pub(super) async fn append(db: &mut SqliteConnection, rows: &[EntryColumns<'_>])
             .bind(row.usage.cached_tokens)
             .bind(row.usage.reasoning_tokens)
             .bind(row.usage.cost_micros)
+            .bind(row.usage.tool_calls)
             .execute(&mut *db)
             .await
             .map_err(|error| conflict_if_taken(error, "a journal has an entry with that seq"))?;
@@ -115,10 +116,10 @@ const COPY: &str = "-- copy_journal
 INSERT INTO journal (tenant_id, run_id, seq, epoch, at, key, kind, status, content_type, encoding,
     payload, failure_code, failure_message, failure_retryable, size, input, attempt,
     duration_micros, model, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros)
+    cost_micros, tool_calls)
 SELECT tenant_id, $3, kept.place, 0, at, key, kind, status, content_type, encoding, payload,
     failure_code, failure_message, failure_retryable, size, input, attempt, duration_micros, model,
-    input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros
+    input_tokens, output_tokens, cached_tokens, reasoning_tokens, cost_micros, tool_calls
 FROM journal JOIN (
     SELECT seq, row_number() OVER (ORDER BY seq) AS place
     FROM (SELECT seq, status, failure_code, failure_message,

@@ -34,9 +34,9 @@ macro_rules! columns {
        failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
        steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
        children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-       cost_micros, updated_at, max_attempts, retry_limit, retry_backoff_micros,
+       cost_micros, tool_calls, called, updated_at, max_attempts, retry_limit, retry_backoff_micros,
        retry_max_backoff_micros, start_at, deadline, concurrency_key, parent_run, parent_key,
-       detached, depth, check_run, created_at"
+       detached, depth, check_run, budget, created_at"
     };
 }
 

@@ -99,12 +99,13 @@ INSERT INTO runs (tenant_id, run_id, state, epoch, next_seq, inbox, revision, re
     output, failure_code, failure_message, failure_retryable, ended_at, request, steer_actor,
     steer_reason, cancel_force_at, last_commit, attempts, stalled, offers, retried, priority,
     children, interrupts, posted, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-    cost_micros, updated_at, agent_id, version, pool, max_attempts, retry_limit,
+    cost_micros, tool_calls, called, updated_at, agent_id, version, pool, max_attempts, retry_limit,
     retry_backoff_micros, retry_max_backoff_micros, start_at, deadline, concurrency_key,
-    parent_run, parent_key, detached, depth, check_run, created_at)
+    parent_run, parent_key, detached, depth, check_run, budget, created_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
     $21, $22, $23, $24, $25, $26, $27, $28, $29, $30, $31, $32, $33, $34, $35, $36, $37, $38, $39,
-    $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56)";
+    $40, $41, $42, $43, $44, $45, $46, $47, $48, $49, $50, $51, $52, $53, $54, $55, $56,
+    $57, $58, $59)";
 
 async fn insert_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Result<()> {
     for row in rows {
@@ -125,8 +126,8 @@ UPDATE runs SET state = $3, epoch = $4, next_seq = $5, inbox = $6, revision = $7
     steer_actor = $23, steer_reason = $24, cancel_force_at = $25, last_commit = $26,
     attempts = $27, stalled = $28, offers = $29, retried = $30, priority = $31, children = $32,
     interrupts = $33, posted = $34, input_tokens = $35, output_tokens = $36, cached_tokens = $37,
-    reasoning_tokens = $38, cost_micros = $39, updated_at = $40
-WHERE tenant_id = $1 AND run_id = $2 AND revision = $41";
+    reasoning_tokens = $38, cost_micros = $39, tool_calls = $40, called = $41, updated_at = $42
+WHERE tenant_id = $1 AND run_id = $2 AND revision = $43";
 
 async fn update_runs(db: &mut SqliteConnection, rows: &[RunColumns<'_>]) -> Result<()> {
     let (mut updated, asked) = (0, rows.len());
@@ -186,6 +187,8 @@ fn changing<'q>(query: Query<'q>, row: &'q RunColumns<'q>) -> Query<'q> {
         .bind(row.usage.cached_tokens)
         .bind(row.usage.reasoning_tokens)
         .bind(row.usage.cost_micros)
+        .bind(row.usage.tool_calls)
+        .bind(row.called.as_deref())
         .bind(micros(row.updated_at))
 }
 
@@ -207,6 +210,7 @@ fn given<'q>(query: Query<'q>, row: &'q RunColumns<'q>) -> Query<'q> {
         .bind(row.detached)
         .bind(row.depth)
         .bind(row.check_run)
+        .bind(row.budget.as_deref())
         .bind(micros(row.created_at))
 }
 

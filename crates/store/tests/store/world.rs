@@ -82,7 +82,13 @@ pub(crate) fn asks(key: &str, question: Question) -> Record {
 /// A record that calls another run.
 pub(crate) fn calls(key: &str, detached: bool) -> Record {
     let (agent, version) = (name("writer"), String::new());
-    let call = Call { agent, version, input: Payload::json("\"go\""), detached };
+    let call = Call {
+        agent,
+        version,
+        input: Payload::json("\"go\""),
+        detached,
+        budget: tenure_core::Budget::default(),
+    };
     let opened = EntryStatus::Opened(Opening::Child(Box::new(call)));
     Record { kind: EntryKind::Child, ..record(key, opened) }
 }
@@ -96,6 +102,7 @@ pub(crate) fn usage(model: &str, tokens: u64) -> Usage {
         reasoning_tokens: tokens + 3,
         cost_micros: tokens + 4,
         unpriced: tokens % 2 == 1,
+        tool_calls: tokens,
     }
 }
 
@@ -157,6 +164,7 @@ impl World {
             depth: 0,
             entries: 0,
             check: None,
+            budget: tenure_core::Budget::default(),
         }
     }
 

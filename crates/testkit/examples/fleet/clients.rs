@@ -84,7 +84,7 @@ impl Clients {
             let (mut runs, request) = (client.runs(), request.clone());
             async move { runs.create_run(request).await }
         });
-        let id = self.answered(Call::Create, &sent, create).await?.id;
+        let id = Box::pin(self.answered(Call::Create, &sent, create)).await?.id;
         let output = if agent == JOURNEY { Plan::of(number).output() } else { vec![number; 2] };
         let known = Known { id: id.clone(), asked, output, ..Known::default() };
         self.ledger().runs.insert(number, known);

@@ -88,6 +88,7 @@ static NEW: LazyLock<Run> = LazyLock::new(|| {
         depth: 0,
         entries: 0,
         check: None,
+        budget: tenure_core::Budget::default(),
     };
     Run::create(new, true, NOW).unwrap().run
 });
@@ -142,6 +143,7 @@ impl Row {
             parent: _,
             depth: _,
             check: _,
+            budget: _,
             created_at: _,
             // Nobody of the model fails, calls, asks or prioritizes.
             retried: _,
@@ -150,6 +152,7 @@ impl Row {
             priority: _,
             // Decide nothing.
             usage: _,
+            called: _,
             posted: _,
             revision: _,
             updated_at: _,

@@ -95,7 +95,7 @@ impl World {
     pub(crate) fn signal(&mut self) -> bool {
         self.signals += 1;
         let (source, topic) = (self.signals.to_string(), Topic::Signal("go".parse().unwrap()));
-        let delivered = self.row.load().deliver(source, topic, Ok(Payload::default()), NOW);
+        let delivered = self.row.load().deliver(source, topic, Ok(Payload::default()), None, NOW);
         self.changed(delivered.ok())
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
-use super::value::{AgentRef, label, span};
+use super::value::{AgentRef, dollars, label, span};
 
 #[derive(Debug, Args)]
 pub(crate) struct Run {
@@ -68,6 +68,15 @@ pub(crate) struct Terms {
     /// What happens while another run has the turn of its key.
     #[arg(long, value_enum, default_value_t = TurnPolicy::Queue, requires = "concurrency_key")]
     pub(crate) concurrency_policy: TurnPolicy,
+    /// How much money it may cost at most, in dollars, the runs that it calls included.
+    #[arg(long, value_name = "DOLLARS", value_parser = dollars)]
+    pub(crate) budget_cost: Option<u64>,
+    /// How many tokens it may use at most, the runs that it calls included.
+    #[arg(long, value_name = "N")]
+    pub(crate) budget_tokens: Option<u64>,
+    /// How many tools it may call at most, the runs that it calls included.
+    #[arg(long, value_name = "N")]
+    pub(crate) budget_tool_calls: Option<u64>,
 }
 
 /// What happens to a new run while another has the turn of its key.

@@ -36,6 +36,15 @@ pub(super) fn cap(text: &str) -> Result<Cap, String> {
     }
 }
 
+/// An amount of dollars, as millionths.
+pub(super) fn dollars(text: &str) -> Result<u64, String> {
+    let amount = text.parse::<f64>().ok().filter(|amount| (0.0..=1e6).contains(amount));
+    let amount = amount.ok_or("write dollars, from 0 to 1000000, such as `0.10`")?;
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+    let micros = (amount * 1e6).round() as u64;
+    Ok(micros)
+}
+
 /// A failure in two words: what it is to programs, and to people.
 pub(super) fn failure(text: &str) -> Result<(String, String), String> {
     match text.split_once(':') {

@@ -51,6 +51,7 @@ fn request(session: &Session, command: &Run) -> Result<v1::CreateRunRequest, Pro
         timeout: terms.timeout.map(time::wire),
         retry: terms.retries.map(|limit| retry(limit, terms)),
         concurrency: terms.concurrency_key.clone().map(|key| concurrency(key, terms)),
+        budget: budget(terms),
         ..v1::CreateRunRequest::default()
     })
 }
@@ -61,6 +62,16 @@ fn retry(limit: u32, terms: &Terms) -> v1::RetryPolicy {
         backoff: Some(time::wire(terms.backoff.unwrap_or(BACKOFF))),
         max_backoff: terms.max_backoff.map(time::wire),
     }
+}
+
+/// Nothing if it bounds nothing.
+fn budget(terms: &Terms) -> Option<v1::Budget> {
+    let budget = v1::Budget {
+        cost_micros: terms.budget_cost,
+        tokens: terms.budget_tokens,
+        tool_calls: terms.budget_tool_calls,
+    };
+    (budget != v1::Budget::default()).then_some(budget)
 }
 
 fn concurrency(key: String, terms: &Terms) -> v1::Concurrency {

@@ -56,7 +56,8 @@ fn a_run_can_be_started_waited_for_and_looked_at() {
     let dev = Dev::start();
     let file = dev.file("agent.yaml", AGENT);
     dev.json(&["apply", "-f", &file]);
-    let ended = dev.run(&["run", "sample", "--input", "tea", "--wait"]);
+    let budget = ["--budget-cost", "0.10", "--budget-tokens", "50000", "--budget-tool-calls", "9"];
+    let ended = dev.run(&[&["run", "sample", "--input", "tea", "--wait"][..], &budget].concat());
     assert_eq!((ended.status, &*ended.out), (0, "done: tea\n"), "{}", ended.err);
 
     let runs = dev.json(&["runs", "list", "--agent", "sample", "--state", "succeeded"]);
@@ -64,6 +65,8 @@ fn a_run_can_be_started_waited_for_and_looked_at() {
     let run = dev.json(&["runs", "get", &id]);
     assert_eq!((&run["agent"], &run["state"]), (&json!("sample"), &json!("RUN_STATE_SUCCEEDED")));
     assert!(dev.run(&["runs", "list"]).out.contains(&id));
+    let shown = dev.run(&["runs", "get", &id]).out;
+    assert!(shown.contains("$0.1000, 50,000 tokens, 9 calls of tools\n"), "{shown}");
 
     let journal = dev.json(&["journal", &id]);
     let entries = journal["entries"].as_array().unwrap().iter();

@@ -1,10 +1,32 @@
 //! Budgets of things that are done at the same time.
 
-use tenure_sdk::Usage;
+use tenure_sdk::{Budget as Given, Usage};
 
 use super::Budget;
+use super::limit::Limit;
 
 impl Budget {
+    /// What each of so many agents may use that are called at the same time: what is left, divided
+    /// evenly. What they leave is free again when they have ended.
+    pub(in crate::interpreter) fn share(&self, among: usize) -> Given {
+        let among = (among as u64).max(1);
+        amounts(|limit| Some(self.left(limit)? / among))
+    }
+
+    /// A copy for each of so many things that are done at the same time. What all of them hand down is
+    /// no more than what this could.
+    pub(in crate::interpreter) fn fork(&self, among: usize) -> Self {
+        let share = self.share(among);
+        let until = |limit: Limit| Some(self.used(limit).saturating_add(limit.given(&share)?));
+        Self { part: amounts(until), ..self.clone() }
+    }
+
+    /// What is left to hand down, if that is bounded.
+    fn left(&self, limit: Limit) -> Option<u64> {
+        let bounds = [self.allowed(limit), limit.given(&self.part)];
+        Some(bounds.into_iter().flatten().min()?.saturating_sub(self.used(limit)))
+    }
+
     /// Adds up what was used by copies of this, each given to one of several things that were done at
     /// the same time. What a person has allowed to one of them is allowed to all from now on.
     pub(in crate::interpreter) fn join(&mut self, copies: impl IntoIterator<Item = Self>) {
@@ -35,6 +57,15 @@ impl Budget {
     }
 }
 
+/// The amounts that can be handed down.
+fn amounts(of: impl Fn(Limit) -> Option<u64>) -> Given {
+    Given {
+        cost_micros: of(Limit::Cost),
+        tokens: of(Limit::Tokens),
+        tool_calls: of(Limit::ToolCalls),
+    }
+}
+
 /// What was used after `before`.
 fn since(used: &Usage, before: &Usage) -> Usage {
     Usage {
@@ -44,6 +75,7 @@ fn since(used: &Usage, before: &Usage) -> Usage {
         reasoning_tokens: used.reasoning_tokens.saturating_sub(before.reasoning_tokens),
         cost_micros: used.cost_micros.saturating_sub(before.cost_micros),
         unpriced: used.unpriced,
+        tool_calls: used.tool_calls.saturating_sub(before.tool_calls),
         model: String::new(),
     }
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tenure_sdk::Budget;
 use tenure_spec::{Limits, Span};
 
 /// What there may be too much of. Amounts are whole numbers: money in millionths of a dollar, time in
@@ -29,6 +30,28 @@ impl Limit {
             Self::Cost => "cost",
             Self::Time => "time",
         }
+    }
+
+    /// How much the run was given of it, if that is bounded.
+    pub(super) fn given(self, given: &Budget) -> Option<u64> {
+        match self {
+            Self::Turns | Self::Time => None,
+            Self::ToolCalls => given.tool_calls,
+            Self::Tokens => given.tokens,
+            Self::Cost => given.cost_micros,
+        }
+    }
+
+    /// How much there may be: what the limits say, or less if the run was given less.
+    pub(super) fn allowed(self, limits: &Limits, given: &Budget) -> Option<u64> {
+        let own = match self {
+            Self::Turns => Some(u64::from(limits.turns)),
+            Self::ToolCalls => limits.tool_calls,
+            Self::Tokens => limits.tokens,
+            Self::Cost => limits.cost,
+            Self::Time => limits.time.map(|time| time.0.as_secs()),
+        };
+        own.into_iter().chain(self.given(given)).min()
     }
 
     /// An amount for people.

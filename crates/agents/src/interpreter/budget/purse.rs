@@ -1,6 +1,6 @@
 //! Several budgets at once.
 
-use tenure_sdk::{Context, Stop, Usage};
+use tenure_sdk::{Budget as Given, Context, Stop, Usage};
 
 use super::{Budget, Turn};
 
@@ -33,7 +33,13 @@ impl<'a> Purse<'a> {
         Ok(Turn { scope, last })
     }
 
-    /// Adds what a model call consumed.
+    /// What each of so many agents may use that are called at the same time.
+    pub(in crate::interpreter) fn share(&self, among: usize) -> Given {
+        let shares = self.budgets.iter().map(|budget| budget.share(among));
+        shares.fold(Given::default(), Given::tighter)
+    }
+
+    /// Adds what a model call consumed, or a called run in total.
     pub(in crate::interpreter) fn spend(&mut self, usage: &Usage) {
         for budget in &mut self.budgets {
             budget.spend(usage);

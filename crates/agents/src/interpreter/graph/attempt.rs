@@ -66,7 +66,7 @@ impl Machine<'_> {
             Action::Hook(hook) => self.hook(visit, hook, state).await,
             Action::OpenaiResponse(response) => self.respond(visit, response).await,
             Action::Tool(tool) => self.tool(visit, tool, state).await,
-            Action::Call(call) => self.call(visit, call).await,
+            Action::Call(call) => self.call(visit, call, state).await,
             Action::Agent(agent) => self.agent(visit, agent, state).await,
             Action::Interrupt(question) => self.interrupt(visit, question, state).await,
             Action::Map(map) => self.map(visit, map, state).await,

@@ -1,7 +1,8 @@
 //! Nodes that do several things at the same time.
 //!
 //! Each is done in a scope of its own and with what was left of the limits when all of them began, so
-//! that nothing depends on which of them is faster. What they used is added up when all have ended.
+//! that nothing depends on which of them is faster. What they used is added up when all have ended. To
+//! agents that they call, each can hand down an equal share of what was left.
 
 use serde_json::{Map, Value, json};
 use tenure_sdk::{Context, Failure, Stop, join, limits};
@@ -46,6 +47,7 @@ impl Machine<'_> {
         for (wave, items) in items.chunks(at_once).enumerate() {
             let mut tasks = Vec::new();
             for (place, item) in items.iter().enumerate() {
+                let state = state.fork(items.len());
                 tasks.push(element(visit, node, wave * at_once + place, item, state)?);
             }
             match self.together(visit, tasks, node.keep_failures, state).await? {
@@ -63,8 +65,9 @@ impl Machine<'_> {
         state: &mut State,
     ) -> Result<Made, Stop> {
         self.prepare(visit.action, state).await?;
-        let branches = node.branches.iter();
-        let tasks = branches.map(|(name, branch)| self::branch(visit, name, branch, state));
+        let (branches, among) = (node.branches.iter(), node.branches.len());
+        let tasks =
+            branches.map(|(name, branch)| self::branch(visit, name, branch, state.fork(among)));
         let tasks = tasks.collect::<Result<Vec<_>, _>>()?;
         Ok(match self.together(visit, tasks, node.keep_failures, state).await? {
             Ok(made) => collected(Value::Object(made.into_iter().collect::<Map<_, _>>())),
@@ -155,9 +158,8 @@ fn element<'a>(
     node: &'a MapNode,
     index: usize,
     item: &Value,
-    state: &State,
+    mut state: State,
 ) -> Result<Task<'a>, Stop> {
-    let mut state = state.fork();
     let input = Data::guess(item.clone());
     state.variables.set("item", &input);
     state.variables.set("index", &Data::new(DataType::Int, index));
@@ -170,10 +172,9 @@ fn branch<'a>(
     visit: &Visit<'_>,
     name: &str,
     branch: &'a Branch,
-    state: &State,
+    state: State,
 ) -> Result<Task<'a>, Stop> {
     let scope = visit.scope.scope(&format!("branch/{}", key_part(name)))?;
-    let state = state.fork();
     let input = branch.input.as_deref().map_or(Ok(visit.input), |name| state.variables.get(name));
     let input = input.and_then(|input| state.variables.filled(branch.template.as_deref(), input));
     Ok(Task { name: name.to_owned(), scope, action: &branch.action, input, state })

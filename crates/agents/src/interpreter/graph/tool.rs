@@ -38,25 +38,29 @@ impl Machine<'_> {
         };
         let name = node.called().to_owned();
         let call = ToolCall { id: String::new(), name, arguments, signatures: Vec::new() };
-        let metered = tools.metered([&call]);
-        if !state.budget.admit_calls(visit.scope, 1, metered).await? {
-            return Err(Stop::failed("limit", "a limit of the run is reached"));
-        }
-        let output = caught(tools.output(visit.scope, &call).await)?;
-        Ok(match output {
-            Ok(output) => {
-                state.budget.spend(&output.usage);
-                Ok(given(output.value))
-            }
-            Err(failure) => Err(failure.into()),
-        })
+        let metered = tools.metered([&call]) > 0;
+        state.budget.admit_call(visit.scope, metered).await?;
+        let place = visit.scope.within(state.budget.share(1));
+        let output = caught(tools.output(&place, &call).await)?;
+        Ok(output.map_err(Box::from).and_then(|output| {
+            state.budget.spend(&output.usage);
+            output.result.map(given).map_err(Box::from)
+        }))
     }
 
     /// Has another agent do it, as a run of its own.
-    pub(super) async fn call(&self, visit: &Visit<'_>, node: &CallNode) -> Result<Made, Stop> {
+    pub(super) async fn call(
+        &self,
+        visit: &Visit<'_>,
+        node: &CallNode,
+        state: &mut State,
+    ) -> Result<Made, Stop> {
+        state.budget.admit_call(visit.scope, true).await?;
         let call = visit.scope.call(&node.agent, &visit.input.value);
         let call = call.version(node.version.as_deref().unwrap_or_default());
-        let outcome = call.outcome::<Value>().await?;
+        let call = call.budget(state.budget.share(1));
+        let (outcome, usage) = call.metered::<Value>().await?;
+        state.budget.spend(&usage);
         Ok(outcome.map(given).map_err(|failure| {
             let message = format!("agent `{}`: {}", node.agent, failure.message);
             Failure { message, ..failure }.into()

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures::StreamExt as _;
 use serde_json::{Map, Value};
 use tenure_core::run::{RetryPolicy, WaitReason};
-use tenure_core::{Digest, Error, ErrorKind, Name, Payload, RunId, RunState};
+use tenure_core::{Budget, Digest, Error, ErrorKind, Name, Payload, RunId, RunState};
 use tenure_store::FullRun;
 
 use super::super::Api;
@@ -83,6 +83,7 @@ impl Api {
             priority: 0,
             timeout: None,
             concurrency: None,
+            budget: Budget::default(),
         };
         match self.service.create_run(request, wait).await {
             Ok(created) => Ok(created),

@@ -7,8 +7,8 @@ use crate::bounds::MAX_NAME;
 use crate::node::Node;
 use crate::spec::{NAME, read_name};
 
-/// A call of another agent of the tenant, which is executed as a run of its own. Its input is the
-/// node's, its output the node's output.
+/// A call of another agent of the tenant, which is executed as a run of its own, within what is left
+/// of the limits of this one. Its input is the node's, its output the node's output.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CallNode {

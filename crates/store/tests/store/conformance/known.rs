@@ -5,8 +5,8 @@ use std::time::Duration;
 use tenure_core::queue::Capped;
 use tenure_core::run::Outcome;
 use tenure_core::{
-    AgentId, Change, Digest, Effect, EntryStatus, Failure, LeaseId, Payload, Run, RunId, TenantId,
-    Transition, WorkerId,
+    AgentId, Change, Digest, Effect, EntryKind, EntryStatus, Failure, LeaseId, Payload, Record,
+    Run, RunId, TenantId, Transition, WorkerId,
 };
 use tenure_store::{AHEAD, BEHIND, Known, RunKey, SeenAgent};
 
@@ -44,10 +44,19 @@ fn committed(run: &Run, outcome: Option<Outcome>) -> Transition {
     applied(run.commit(commit(run, records, outcome), START, TTL).unwrap())
 }
 
+/// A called run has ended.
+fn settled(run: &Run) -> Transition {
+    let done = record("call", EntryStatus::Succeeded(Payload::json("1")));
+    let usage = Some(usage("", 7));
+    let records = vec![Record { kind: EntryKind::Child, usage, ..done }];
+    applied(run.commit(commit(run, records, None), START, TTL).unwrap())
+}
+
 /// Something of everything that can be decided from memory, as it is known to be.
 async fn batch(world: &mut World) -> Known {
     let (going, ending, cancelled) =
         (world.create_leased().await, world.create_leased().await, world.create().await);
+    let calling = world.create_leased().await;
     let queued = world.new_run("default", START);
     let keys = vec![key(&queued.run)];
     let transitions = vec![
@@ -55,6 +64,7 @@ async fn batch(world: &mut World) -> Known {
         seated(world),
         committed(&going, None),
         committed(&ending, Some(Outcome::Succeed(Payload::json("42")))),
+        settled(&calling),
         cancelled.cancel(ann("enough"), START, TTL).unwrap().unwrap(),
     ];
     Known { keys, agents: vec![seen(world, 1, true)], ..known(transitions) }
@@ -126,16 +136,17 @@ pub(super) async fn one_thing_after_another_is_saved(store: Any) {
     let created = seated(&mut world);
     let first = committed(&created.run, None);
     let lease = created.run.lease_held().unwrap().id;
-    let beat = first.run.beat(lease, START, TTL * 2).unwrap();
+    let settled = settled(&first.run);
+    let beat = settled.run.beat(lease, START, TTL * 2).unwrap();
     let released = commit(&beat.run, Vec::new(), Some(Outcome::Release));
     let released = applied(beat.run.commit(released, START, TTL).unwrap());
     let run = released.run.clone();
-    for transition in [created, first, beat, released] {
+    for transition in [created, first, settled, beat, released] {
         let after = transition.run.clone();
         assert!(save(&world, &known(vec![transition])).await);
         assert_eq!(world.stored(&after).await, after);
     }
-    assert_eq!((run.next_seq, run.usage.input_tokens), (5, 7));
+    assert_eq!((run.next_seq, run.usage.input_tokens, run.called.input_tokens), (6, 7, 7));
     assert_eq!(world.ready(&["default"], 9).await, [run.id]);
 }
 

@@ -72,7 +72,8 @@ pub(super) async fn the_end_of_a_run_is_told(store: Any) {
             Outcome::Fail { failure, .. } => Err(failure),
             outcome => panic!("{outcome:?}"),
         };
-        let told = Message::Ended { parent: parent.run, key: parent.key, result };
+        let usage = ended.total();
+        let told = Message::Ended { parent: parent.run, key: parent.key, result, usage };
         let freed = Message::FreeTurn { key: "ké".into() };
         assert_eq!(taken.iter().map(|taken| &taken.message).collect::<Vec<_>>(), [&told, &freed]);
         assert_eq!(ended.posted, 2);

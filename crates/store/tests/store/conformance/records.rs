@@ -6,8 +6,8 @@ use bytes::Bytes;
 use tenure_core::agent::Artifact;
 use tenure_core::run::{Outcome, Topic};
 use tenure_core::{
-    ArtifactId, Call, Digest, Effect, EntryKind, EntryStatus, Failure, Key, Opening, Payload,
-    Question, Record, RunId, TenantId,
+    ArtifactId, Budget, Call, Digest, Effect, EntryKind, EntryStatus, Failure, Key, Opening,
+    Payload, Question, Record, RunId, TenantId,
 };
 use tenure_store::StoreError;
 
@@ -57,6 +57,7 @@ pub(super) async fn what_an_entry_opens_comes_back(store: Any) {
         version: "stable".into(),
         input: Payload::json("[1]"),
         detached: true,
+        budget: Budget { tokens: Some(9), ..Budget::default() },
     };
     let openings = [
         Opening::Started,
@@ -159,7 +160,7 @@ pub(super) async fn an_inbox_knows_its_sources(store: Any) {
         let payload = Payload::json(format!("\"{source}\""));
         let deliver = world.act(&run, |run, now| {
             let topic = Topic::Signal(name("approved"));
-            run.deliver(source.into(), topic, Ok(payload), now).unwrap()
+            run.deliver(source.into(), topic, Ok(payload), None, now).unwrap()
         });
         sent.push(deliver.await);
     }
@@ -193,7 +194,8 @@ pub(super) async fn a_wait_may_end_with_a_failure(store: Any) {
     let topic = Topic::Wait("turn/1/ask#1".parse().unwrap());
     let run = world
         .act(&run, |run, now| {
-            run.deliver("interrupt:1".into(), topic.clone(), Err(failure.clone()), now).unwrap()
+            let usage = Some(usage("", 7));
+            run.deliver("child:1".into(), topic.clone(), Err(failure.clone()), usage, now).unwrap()
         })
         .await;
     let items = world.store.read_inbox(world.tenant, run.id, 0, 9).await.unwrap();

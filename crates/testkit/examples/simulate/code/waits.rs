@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tenure_core::{
-    Call, Digest, EntryKind, EntryStatus, Error, Key, Opening, Payload, Question, Record, Result,
-    Scope, Timestamp,
+    Budget, Call, Digest, EntryKind, EntryStatus, Error, Key, Opening, Payload, Question, Record,
+    Result, Scope, Timestamp,
 };
 use tenure_replay::{Asleep, Command, Wait};
 
@@ -37,7 +37,8 @@ impl Code {
         let command = Command { scope, name: "call", kind: EntryKind::Child, input };
         let wait = self.engine.open(&command)?;
         let agent = "agent".parse()?;
-        let call = Call { agent, version: String::new(), input: Payload::json(asked), detached };
+        let (version, input, budget) = (String::new(), Payload::json(asked), Budget::default());
+        let call = Call { agent, version, input, detached, budget };
         self.open(id, wait, Opening::Child(Box::new(call)), awaited)
     }
 

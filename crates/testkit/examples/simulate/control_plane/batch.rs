@@ -7,7 +7,7 @@ use tenure_core::run::{Committed, Topic};
 use tenure_core::steering::Steer;
 use tenure_core::{
     Effect, Error, ErrorKind, Failure, Key, Payload, Result, Run, RunId, Steering, Timestamp,
-    Transition, limits,
+    Transition, Usage, limits,
 };
 
 use super::create::Create;
@@ -71,7 +71,7 @@ impl Batch {
             }
             Request::Signal { run, source, name, payload } => {
                 let topic = Topic::Signal(name.clone());
-                self.deliver(world, *run, source, topic, Ok(payload.clone()))
+                self.deliver(world, *run, source, topic, Ok(payload.clone()), None)
             }
             Request::Steer { run, how } => self.steer(world, *run, how),
             Request::Answer { run, interrupt, answer } => {
@@ -86,7 +86,9 @@ impl Batch {
     fn own(&mut self, world: &mut World, own: &Own) -> Result<Arc<Run>> {
         match own {
             Own::Call(create) => self.create(world, create),
-            Own::End { run, key, result } => self.end_wait(world, *run, key, result.clone()),
+            Own::End { run, key, result, usage } => {
+                self.end_wait(world, *run, key, result.clone(), usage.clone())
+            }
             Own::Cancel { run, by } => self.change(world, *run, By::System, |run, now| {
                 run.cancel(by.clone(), now, limits::CANCEL_GRACE)
             }),
@@ -100,8 +102,9 @@ impl Batch {
         run: RunId,
         key: &Key,
         result: Result<Payload, Failure>,
+        usage: Option<Usage>,
     ) -> Result<Arc<Run>> {
-        self.deliver(world, run, &format!("call:{key}"), Topic::Wait(key.clone()), result)
+        self.deliver(world, run, &format!("call:{key}"), Topic::Wait(key.clone()), result, usage)
     }
 
     fn deliver(
@@ -111,13 +114,14 @@ impl Batch {
         source: &str,
         topic: Topic,
         result: Result<Payload, Failure>,
+        usage: Option<Usage>,
     ) -> Result<Arc<Run>> {
         let known = self.has_received(world, run, source);
         self.change(world, run, By::Client, |run, now| {
             if known {
                 return Ok(None);
             }
-            run.deliver(source.to_owned(), topic, result, now).map(Some)
+            run.deliver(source.to_owned(), topic, result, usage, now).map(Some)
         })
     }
 

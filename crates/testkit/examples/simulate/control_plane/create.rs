@@ -52,6 +52,7 @@ impl Create {
             depth: depth.unwrap_or(0),
             entries: 0,
             check: None,
+            budget: tenure_core::Budget::default(),
         }
     }
 }

@@ -78,8 +78,8 @@ impl ControlPlane {
         let Posted { place: (run, _), message } = posted;
         Some(match message {
             Message::Call { key, call } => call_of(world, run, key, &call).into_iter().collect(),
-            Message::Ended { parent, key, result } => {
-                vec![Own::End { run: parent, key, result }]
+            Message::Ended { parent, key, result, usage } => {
+                vec![Own::End { run: parent, key, result, usage: Some(usage) }]
             }
             Message::EndChildren { steering } => cancels(world, &steering, |child| {
                 child.parent.as_ref().is_some_and(|parent| parent.run == run && !parent.detached)
@@ -105,7 +105,7 @@ impl ControlPlane {
                 if !error.retryable() =>
             {
                 let Parent { run, key, .. } = parent;
-                let end = Own::End { run, key, result: refused(error) };
+                let end = Own::End { run, key, result: refused(error), usage: None };
                 return self.join_lane(world, Job::Own(place, end));
             }
             // What has come too late has nothing left to do.
@@ -167,7 +167,7 @@ fn call_of(world: &World, parent: RunId, key: Key, call: &Call) -> Option<Own> {
     let name = format!("tenure:call:{parent}/{key}");
     let Some(script) = world.store.called(call).cloned() else {
         let error = Error::not_found("there is no such agent");
-        return Some(Own::End { run: parent, key, result: refused(&error) });
+        return Some(Own::End { run: parent, key, result: refused(&error), usage: None });
     };
     let link = Parent { run: parent, key, detached: call.detached };
     let parent = Some((link, caller.depth + 1));

@@ -3,7 +3,7 @@
 
 use std::mem;
 
-use tenure_core::{Failure, Key, LeaseId, Payload, RunId, Steering};
+use tenure_core::{Failure, Key, LeaseId, Payload, RunId, Steering, Usage};
 
 use super::batch::Batch;
 use super::create::Create;
@@ -34,6 +34,7 @@ pub(super) enum Own {
         run: RunId,
         key: Key,
         result: Result<Payload, Failure>,
+        usage: Option<Usage>,
     },
     Cancel {
         run: RunId,

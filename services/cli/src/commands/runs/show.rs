@@ -92,8 +92,7 @@ fn properties(run: &v1::Run, now: Timestamp) -> Table {
     table.property("steps", text::thousands(run.entries));
     table.property("leases", text::thousands(run.attempts.into()));
     table.property("retried", times_retried(run.retried));
-    let usage = timeline::usage(&run.usage.clone().unwrap_or_default());
-    table.property("usage", timeline::tokens(&usage).unwrap_or_default());
+    used(&mut table, run);
     table.property("labels", labels(run));
     table
 }
@@ -131,6 +130,20 @@ fn place(table: &mut Table, run: &v1::Run) {
     table.property("worker", &run.worker);
     table.property("called by", &run.parent);
     table.property("checks", &run.checks);
+}
+
+/// What it may use, and what it has used.
+fn used(table: &mut Table, run: &v1::Run) {
+    let usage = |usage: Option<&v1::Usage>| usage.map(timeline::usage).unwrap_or_default();
+    let (own, called) = (usage(run.usage.as_ref()), usage(run.called.as_ref()));
+    table.property("budget", run.budget.as_ref().map(timeline::budget).unwrap_or_default());
+    table.property("usage", timeline::used(&own).unwrap_or_default());
+    if let Some(by_called) = timeline::used(&called) {
+        let mut total = own;
+        total.add(&called);
+        table.property("of called runs", by_called);
+        table.property("in total", timeline::used(&total).unwrap_or_default());
+    }
 }
 
 fn times_retried(times: u32) -> String {
@@ -204,6 +217,19 @@ mod tests {
             parent: "run_0".into(),
             retried: 2,
             entries: 12,
+            budget: Some(v1::Budget {
+                cost_micros: Some(100_000),
+                tokens: Some(50_000),
+                tool_calls: Some(1),
+            }),
+            usage: Some(v1::Usage {
+                input_tokens: 1_200,
+                output_tokens: 30,
+                cost_micros: 5_000,
+                tool_calls: 2,
+                ..v1::Usage::default()
+            }),
+            called: Some(v1::Usage { tool_calls: 1, unpriced: true, ..v1::Usage::default() }),
             ..v1::Run::default()
         };
         run.set_state(v1::RunState::Waiting);
@@ -222,6 +248,10 @@ mod tests {
         steps            12
         leases           0
         retried          2 times, as it had failed
+        budget           $0.1000, 50,000 tokens, 1 call of a tool
+        usage            1,200 tokens in, 30 out for $0.0050, 2 calls of tools
+        of called runs   1 call of a tool
+        in total         1,200 tokens in, 30 out for more than $0.0050, 3 calls of tools
         ");
     }
 }

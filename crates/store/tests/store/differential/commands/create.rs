@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tenure_core::run::{Concurrency, NewRun, Parent, Policy, RetryPolicy};
-use tenure_core::{AgentId, Digest, Failure, Payload, Run, RunId, TenantId, Transition};
+use tenure_core::{AgentId, Budget, Digest, Failure, Payload, Run, RunId, TenantId, Transition};
 use tenure_store::{Prefix, RunKey, Turn, Tx};
 
 use super::finish;
@@ -115,7 +115,13 @@ pub(super) async fn new_run(
         depth: step.random.u32(..3),
         entries: 0,
         check: None,
+        budget: budget(step),
     }
+}
+
+fn budget(step: &mut Step<'_>) -> Budget {
+    let bounded = step.random.u32(..3) == 0;
+    Budget { tokens: bounded.then(|| step.random.u64(..)), ..Budget::default() }
 }
 
 fn retry(step: &mut Step<'_>) -> RetryPolicy {

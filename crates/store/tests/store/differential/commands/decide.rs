@@ -108,5 +108,5 @@ fn deliver(step: &mut Step<'_>, run: &Run, now: Timestamp, source: &str) -> Opti
         _ => Ok(Payload::json(format!("{}", step.random.u8(..)))),
     };
     let topic = Topic::Signal(name("approved"));
-    noted(step, "deliver", run.deliver(source.into(), topic, result, now))
+    noted(step, "deliver", run.deliver(source.into(), topic, result, None, now))
 }

@@ -62,6 +62,7 @@ async fn call(step: &mut Step<'_>, posted: &Posted) -> Work {
     let parent = Parent { run: posted.run, key: key.clone(), detached: call.detached };
     let child = NewRun {
         input: call.input.clone(),
+        budget: call.budget,
         parent: Some(parent),
         concurrency: None,
         ..create::new_run(step, posted.tenant, agent, id).await
@@ -72,12 +73,16 @@ async fn call(step: &mut Step<'_>, posted: &Posted) -> Work {
 }
 
 async fn tell(step: &mut Step<'_>, posted: &Posted) -> Work {
-    let Message::Ended { parent, key, result } = &posted.message else { panic!("{posted:?}") };
+    let Message::Ended { parent, key, result, usage } = &posted.message else {
+        panic!("{posted:?}")
+    };
     let mut tx = step.store.begin().await.unwrap();
     let now = tx.now().await.unwrap();
     let source = format!("run:{}", posted.run);
     let told = lock(&mut tx, posted.tenant, *parent).await.and_then(|parent| {
-        parent.deliver(source, Topic::Wait(key.clone()), result.clone(), now).ok()
+        parent
+            .deliver(source, Topic::Wait(key.clone()), result.clone(), Some(usage.clone()), now)
+            .ok()
     });
     step.note("complete", told.is_some(), told.is_some());
     (tx, told.into_iter().collect())

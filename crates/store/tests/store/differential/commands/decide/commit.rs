@@ -47,7 +47,8 @@ fn result(step: &mut Step<'_>, place: u32) -> Record {
     };
     let tokens = step.random.u64(..1000);
     let usage = step.random.bool().then(|| usage("m-1", tokens));
-    let kind = if step.random.bool() { EntryKind::Tool } else { EntryKind::Step };
+    let kinds = [EntryKind::Tool, EntryKind::Step, EntryKind::Child];
+    let kind = kinds[step.random.usize(..kinds.len())];
     Record { usage, kind, ..record(&format!("step/{place}"), status) }
 }
 
