@@ -48,9 +48,9 @@ pub struct Logins {
 /// The right to call one server.
 pub(super) enum Right {
     /// As the worker.
-    Machine(Machine),
+    Machine(Box<Machine>),
     /// As a person.
-    Person(Person),
+    Person(Arc<Person>),
 }
 
 /// The server that a right is for.
@@ -90,8 +90,8 @@ impl Right {
             auth: auth.clone(),
         };
         Arc::new(match auth.grant {
-            Grant::ClientCredentials => Self::Machine(Machine::new(server, reach)),
-            Grant::AuthorizationCode => Self::Person(Person::new(server, reach)),
+            Grant::ClientCredentials => Self::Machine(Box::new(Machine::new(server, reach))),
+            Grant::AuthorizationCode => Self::Person(Arc::new(Person::new(server, reach))),
         })
     }
 
@@ -125,7 +125,10 @@ impl Right {
 
     /// The failure of a call whose token is fresh and refused all the same.
     fn refusal(&self) -> Failure {
-        let (Self::Machine(Machine { server, .. }) | Self::Person(Person { server, .. })) = self;
+        let server = match self {
+            Self::Machine(machine) => &machine.server,
+            Self::Person(person) => &person.server,
+        };
         server.denied("refuses a fresh token; ask its operator what its login lacks")
     }
 }

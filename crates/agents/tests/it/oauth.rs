@@ -190,6 +190,17 @@ async fn more_scopes_need_another_consent() {
 }
 
 #[tokio::test]
+async fn nobody_is_asked_twice_for_what_is_not_granted() {
+    let (rig, folder) = rig().await;
+    let desk = Desk::start().await;
+    desk.world().narrow = true;
+    let granted = log_in(&desk, &folder, &["desk:read", "desk:write"]).await;
+    assert_eq!(granted, ["desk:read", "offline_access"]);
+    let run = rig.ended(&agent(&desk, PERSON, &["write"]), Arc::new(Nobody)).await;
+    assert_eq!(told(&rig, &run, 0, "write").await[0], "mcp_denied");
+}
+
+#[tokio::test]
 async fn a_token_is_renewed_while_a_run_goes_on() {
     let (rig, folder) = rig().await;
     let desk = Desk::start().await;
@@ -265,6 +276,27 @@ async fn workers_with_one_folder_renew_a_token_once() {
     let (servers, server) = &workers[0];
     let other = servers.list("other", server).await.unwrap_err();
     assert_eq!(other.code, "mcp_consent_missing", "it is another tenant's login");
+}
+
+#[tokio::test]
+async fn what_a_refresh_token_was_spent_on_is_kept_though_nobody_waits_for_it() {
+    let desk = Desk::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    log_in(&desk, &folder, &[]).await;
+    desk.revoke();
+    let hold = Arc::new(tokio::sync::Semaphore::new(0));
+    desk.world().hold = Some(hold.clone());
+    let (servers, server) = worker(&desk, &folder);
+    let list = tokio::spawn(async move { servers.list("default", &server).await });
+    while desk.grants().len() < 2 {
+        tokio::task::yield_now().await;
+    }
+    list.abort();
+    assert!(list.await.unwrap_err().is_cancelled());
+    hold.add_permits(1);
+    let (servers, server) = worker(&desk, &folder);
+    assert_eq!(servers.list("default", &server).await.unwrap().tools.len(), 4);
+    assert_eq!(desk.grants(), ["authorization_code", "refresh_token"]);
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use reqwest::Url;
 use reqwest::header::{ACCEPT, WWW_AUTHENTICATE};
 use reqwest::redirect::Policy;
 use rmcp::transport::auth::{
-    AuthorizationCallback, CredentialStore as _, InMemoryCredentialStore, OAuthClientConfig,
+    AuthError, AuthorizationCallback, AuthorizationManager, CredentialStore as _,
+    InMemoryCredentialStore, OAuthClientConfig, StoredCredentials,
 };
 use serde_json::json;
 use tenure_sdk::Failure;
@@ -71,26 +72,22 @@ impl Login {
         let (listener, redirect) = listen(self.port).await?;
         let challenge = challenge(&url).await?;
         let mut found = discover(&url, challenge.as_deref(), self.private).await?;
-        let scopes = self.scopes(&found).await;
-        let client = self.client(&mut found, &redirect, &scopes).await?;
-        let (manager, kept) = (&mut found.manager, InMemoryCredentialStore::new());
-        manager.set_credential_store(kept.clone());
+        let asked = self.scopes(&found).await;
+        let client = self.client(&mut found, &redirect, &asked).await?;
+        let (tenant, server) = (self.tenant.clone(), url.to_string());
         let client_secret = client.client_secret.clone();
+        let manager = &mut found.manager;
         manager.configure_client(client).map_err(|error| discovery::failure(&error))?;
-        let scopes: Vec<&str> = scopes.iter().map(String::as_str).collect();
+        let scopes: Vec<&str> = asked.iter().map(String::as_str).collect();
         let link = manager.get_authorization_url(&scopes).await;
         let link = link.map_err(|error| discovery::failure(&error))?;
         show(&link);
         let answer = answer(listener, &redirect, &link).await?;
-        let AuthorizationCallback { code, csrf_token, issuer, .. } = answer;
-        let exchanged =
-            manager.exchange_code_for_token_with_issuer(&code, &csrf_token, issuer.as_deref());
-        exchanged.await.map_err(|error| discovery::failure(&error))?;
-        let kept = kept.load().await.map_err(|error| discovery::failure(&error))?;
-        let kept = kept.ok_or_else(|| wrong("the authorization server has given no token"))?;
-        let (tenant, server) = (self.tenant.clone(), url.to_string());
+        let kept = exchange(manager, answer).await.map_err(|error| discovery::failure(&error))?;
         let granted = kept.granted_scopes.clone();
-        credentials.save(&Consent { tenant, server, client_secret, credentials: kept }).await?;
+        credentials
+            .save(&Consent { tenant, server, client_secret, asked, credentials: kept })
+            .await?;
         Ok(granted)
     }
 
@@ -128,6 +125,18 @@ impl Login {
         let client = found.manager.register_client(CLIENT, redirect, &scopes).await;
         client.map_err(|error| discovery::failure(&error))
     }
+}
+
+/// The tokens that the answer is good for.
+async fn exchange(
+    manager: &mut AuthorizationManager,
+    answer: AuthorizationCallback,
+) -> Result<StoredCredentials, AuthError> {
+    let kept = InMemoryCredentialStore::new();
+    manager.set_credential_store(kept.clone());
+    let AuthorizationCallback { code, csrf_token, issuer, .. } = answer;
+    manager.exchange_code_for_token_with_issuer(&code, &csrf_token, issuer.as_deref()).await?;
+    kept.load().await?.ok_or(AuthError::AuthorizationRequired)
 }
 
 /// A listener of this machine alone, and its address.

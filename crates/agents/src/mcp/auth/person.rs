@@ -1,5 +1,7 @@
 //! Tokens for a person who has consented: the grant `authorization_code`.
 
+use std::sync::Arc;
+
 use oauth2::{RefreshToken, TokenResponse as _};
 use rmcp::transport::auth::{
     AuthError, CredentialStore as _, InMemoryCredentialStore, OAuthClientConfig,
@@ -36,7 +38,7 @@ impl Person {
     }
 
     /// The token that is kept, renewed if its time is over. A server need not want one.
-    pub(super) async fn token(&self) -> Result<Option<String>, Failure> {
+    pub(super) async fn token(self: &Arc<Self>) -> Result<Option<String>, Failure> {
         match self.consent().await? {
             None => Ok(None),
             Some(consent) => match self.told(&consent, None) {
@@ -48,7 +50,7 @@ impl Person {
 
     /// A token other than `refused`.
     pub(super) async fn renewed(
-        &self,
+        self: &Arc<Self>,
         refused: Option<&str>,
         challenge: Option<&str>,
     ) -> Result<String, Failure> {
@@ -59,6 +61,20 @@ impl Person {
         if let Some(token) = self.told(&consent, refused) {
             return Ok(token);
         }
+        let (person, credentials) = (self.clone(), credentials.clone());
+        let refused = refused.map(str::to_owned);
+        // Whoever waits may be given up; what a refresh token was spent on is kept all the same.
+        let renewing =
+            tokio::spawn(async move { person.renew(&credentials, refused.as_deref()).await });
+        renewing.await.unwrap_or_else(|_| Err(self.missing("cannot be logged in to", &[])))
+    }
+
+    /// The same by whoever comes first.
+    async fn renew(
+        &self,
+        credentials: &Credentials,
+        refused: Option<&str>,
+    ) -> Result<String, Failure> {
         let _one = self.renewing.lock().await;
         let (tenant, address) = (&self.server.tenant, self.server.url.as_str());
         let _lock = credentials.lock(tenant, address).await?;
@@ -85,12 +101,12 @@ impl Person {
             return Ok(token);
         }
         let granted = &consent.credentials.granted_scopes;
-        let all = union(granted, scopes);
-        // Asking a person again for what was given already leads nowhere.
-        if all.len() == granted.len() {
+        let known = union(granted, &consent.asked);
+        // Asking a person again for what was asked for already leads nowhere.
+        if union(&known, scopes).len() == known.len() {
             return Err(self.server.denied("does not let this person do that"));
         }
-        Err(self.missing("wants a person to consent to more", &all))
+        Err(self.missing("wants a person to consent to more", &union(granted, scopes)))
     }
 
     async fn consent(&self) -> Result<Option<Consent>, Failure> {

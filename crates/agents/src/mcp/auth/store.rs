@@ -31,6 +31,8 @@ pub(super) struct Consent {
     /// The client's secret, if it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) client_secret: Option<String>,
+    /// The scopes that the person was asked for; the authorization server may have granted fewer.
+    pub(super) asked: Vec<String>,
     /// The client, its tokens, and the authorization server that they are from.
     pub(super) credentials: StoredCredentials,
 }
@@ -151,7 +153,7 @@ mod tests {
     fn consent(tenant: &str) -> Consent {
         let credentials = StoredCredentials::new("client".into(), None, vec!["a".into()], Some(1));
         let server = "https://mcp.example.com/mcp".into();
-        Consent { tenant: tenant.into(), server, client_secret: None, credentials }
+        Consent { tenant: tenant.into(), server, client_secret: None, asked: vec![], credentials }
     }
 
     #[tokio::test]

@@ -12,6 +12,7 @@ use reqwest::Url;
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 /// What the server's client is known by, where it is known.
 pub(crate) const CLIENT: &str = "tenure-desk";
@@ -50,6 +51,10 @@ pub(crate) struct World {
     pub(crate) metadata: Option<Value>,
     /// What the authorization server says of itself beside what is so.
     pub(crate) more: Value,
+    /// Whether nobody is granted the scope `desk:write`.
+    pub(crate) narrow: bool,
+    /// Refreshes wait for one of these each.
+    pub(crate) hold: Option<Arc<Semaphore>>,
     /// Where the server sends whoever comes.
     pub(crate) redirect: Option<String>,
 }
@@ -165,7 +170,11 @@ async fn authorize(State(world): Shared, RawQuery(query): RawQuery) -> Response 
     let mut world = world.lock().unwrap();
     assert_eq!(asked["resource"], format!("{}/mcp", world.url));
     let code = format!("code-{}", world.codes.len());
-    let granted = (asked["code_challenge"].clone(), scopes(asked.get("scope")));
+    let mut scopes = scopes(asked.get("scope"));
+    if world.narrow {
+        scopes.remove("desk:write");
+    }
+    let granted = (asked["code_challenge"].clone(), scopes);
     world.codes.insert(code.clone(), granted);
     let mut back = Url::parse(&asked["redirect_uri"]).unwrap();
     back.query_pairs_mut().append_pair("code", &code).append_pair("state", &asked["state"]);
@@ -177,8 +186,15 @@ async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Respon
     if let Some(basic) = headers.get(header::AUTHORIZATION) {
         asked.insert("basic".into(), basic.to_str().unwrap().into());
     }
+    let hold = {
+        let mut world = world.lock().unwrap();
+        world.asked.push(asked.clone());
+        world.hold.clone().filter(|_| asked["grant_type"] == "refresh_token")
+    };
+    if let Some(hold) = hold {
+        hold.acquire().await.unwrap().forget();
+    }
     let mut world = world.lock().unwrap();
-    world.asked.push(asked.clone());
     assert_eq!(asked["resource"], format!("{}/mcp", world.url), "RFC 8707");
     let refused = |error: &str| {
         let said = json!({"error": error, "error_description": format!("{body} is no good")});
