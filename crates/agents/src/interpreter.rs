@@ -26,8 +26,8 @@ use crate::hooks::{Hook, Hooks, RemoteHooks};
 use crate::mcp::{Logins, Reach, Servers};
 use crate::model::{ModelConfig, Models, Router};
 use crate::secrets::ToolSecrets;
+use crate::tenants::Tenants;
 use crate::tools::command::{Permits, Variables};
-use crate::tools::guard::Tenants;
 use crate::tools::{Files, http_request};
 
 use agent::Agent;
@@ -171,17 +171,18 @@ impl Interpreter {
     pub async fn run(&self, ctx: Context, input: Payload) -> Result<Payload, Stop> {
         let mut spec = agent::read(ctx.spec()).map_err(Stop::Failed)?;
         if let Some(graph) = &spec.graph {
-            return graph::run(&spec, graph, self, &ctx, &input).await;
+            return Box::pin(graph::run(&spec, graph, self, &ctx, &input)).await;
         }
         if let Some(team) = &spec.team {
-            return team::run(&spec, team, self, &ctx, &input).await;
+            return Box::pin(team::run(&spec, team, self, &ctx, &input)).await;
         }
         let start = conversation::start(&input, &mut spec).map_err(Stop::Failed)?;
         let agent = Agent::open(&ctx, spec, self).await?;
         start.check(&agent.tools.definitions()).map_err(Stop::Failed)?;
         let mut budget = Budget::of_run(&agent.limits, &ctx).await?;
         let mut purse = Purse::new([&mut budget]);
-        match turns::take(&agent, &ctx, start, &mut purse, &mut Uncontrolled).await? {
+        let mut control = Uncontrolled;
+        match Box::pin(turns::take(&agent, &ctx, start, &mut purse, &mut control)).await? {
             Ended::Answered(answer) => Ok(Payload::json(serde_json::to_vec(&answer)?)),
             Ended::Said(answer) => Ok(conversation::written(&answer)?),
         }

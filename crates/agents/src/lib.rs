@@ -46,6 +46,7 @@ mod openapi;
 mod patience;
 pub mod sandbox;
 mod secrets;
+mod tenants;
 pub mod tools;
 
 use tenure_sdk::{Failure, Usage};
@@ -55,6 +56,7 @@ pub use hooks::{Hook, Hooks};
 pub use interpreter::{Interpreter, Settings, SetupError};
 pub use model::{DefaultModel, ModelConfig, Prices, Secret};
 pub use secrets::ToolSecrets;
+pub use tenants::Tenants;
 
 use model::{Listener, Model, Reply, Request};
 

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::Provider;
 
 pub use keys::{DefaultModel, ModelConfig, Secret};
@@ -35,6 +35,29 @@ pub trait Model: Send + Sync {
     /// The next message of the assistant. `told` hears it while it comes, if the model can say it in
     /// pieces; what counts is the reply.
     async fn reply(&self, request: &Request, told: &dyn Listener) -> Result<Reply, Failure>;
+
+    /// What the reply to this may come to: more rather than less.
+    fn estimate(&self, request: &Request) -> Estimate;
+}
+
+/// Tokens that a reply is taken to have where nothing bounds it: most have fewer.
+const REPLY_TOKENS: u64 = 1_024;
+
+/// What a reply may consume: what it is asked with, and as much as the model may say.
+fn estimated(request: &Request, max_tokens: Option<u32>) -> Usage {
+    let said = request.messages.iter().map(Message::size).sum::<usize>();
+    let told = request.tools.iter().map(Definition::size).sum::<usize>();
+    Usage {
+        input_tokens: estimated_tokens(request.system.len() + said + told),
+        output_tokens: max_tokens.map_or(REPLY_TOKENS, u64::from),
+        ..Usage::default()
+    }
+}
+
+/// The same, with what it costs where that is known.
+fn priced(usage: &Usage) -> Estimate {
+    let cost_micros = (!usage.unpriced).then_some(usage.cost_micros);
+    Estimate { cost_micros, tokens: usage.input_tokens.saturating_add(usage.output_tokens) }
 }
 
 /// Bytes of a reply, its text and the arguments of its calls: with what surrounds them they have to
@@ -103,6 +126,17 @@ impl Message {
             | Self::Tool { text, .. } => text,
         }
     }
+
+    /// Its bytes, calls included.
+    pub(crate) fn size(&self) -> usize {
+        let calls = match self {
+            Self::Assistant { calls, .. } => {
+                calls.iter().map(|call| call.name.len() + call.arguments.to_string().len()).sum()
+            }
+            Self::System { .. } | Self::User { .. } | Self::Tool { .. } => 0,
+        };
+        self.text().len() + calls
+    }
 }
 
 /// A tool that the assistant wants to have called.
@@ -141,6 +175,12 @@ pub struct Definition {
     pub description: String,
     /// JSON Schema of its arguments, always an object.
     pub parameters: Value,
+}
+
+impl Definition {
+    fn size(&self) -> usize {
+        self.name.len() + self.description.len() + self.parameters.to_string().len()
+    }
 }
 
 /// The assistant's next message. It is what the journal keeps of a model call.

@@ -40,6 +40,7 @@ use crate::hooks::Hooks;
 use crate::mcp::Servers;
 use crate::model::{Definition, Message, Model, ToolCall};
 use crate::secrets::ToolSecrets;
+use crate::tenants::Tenants;
 
 pub use files::Files;
 pub use guard::Guard;
@@ -108,6 +109,8 @@ pub struct Parts {
     pub hooks: Arc<dyn Hooks>,
     /// The secrets that tools may use.
     pub secrets: ToolSecrets,
+    /// The tenants whose runs the tools work for.
+    pub tenants: Arc<Tenants>,
 }
 
 /// The tools of one agent.
@@ -270,7 +273,7 @@ async fn open(
     parts: &Parts,
 ) -> Result<Vec<Box<dyn Tool>>, Stop> {
     use tenure_spec::Tool as Named;
-    let Parts { files, http, model, retry, permits, hooks, secrets, .. } = parts.clone();
+    let Parts { files, http, model, retry, permits, hooks, secrets, tenants, .. } = parts.clone();
     Ok(vec![match tool {
         Named::ListFiles => Box::new(list_files::ListFiles { files, retry }),
         Named::ReadFile => Box::new(read_file::ReadFile { files, retry }),
@@ -279,7 +282,7 @@ async fn open(
         Named::EditFile => Box::new(edit_file::EditFile { files, retry }),
         Named::Todo => Box::new(todo::Todo),
         Named::Time => Box::new(time::Time),
-        Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry }),
+        Named::DigestFile => Box::new(digest_file::DigestFile { files, model, retry, tenants }),
         Named::WriteArtifact => Box::new(write_artifact::WriteArtifact),
         Named::ListArtifacts => Box::new(list_artifacts::ListArtifacts { retry }),
         Named::ReadArtifact => Box::new(read_artifact::ReadArtifact { retry }),

@@ -20,6 +20,8 @@ pub struct Tenant {
     pub max_running: Option<u32>,
     /// What the tools of all its agents may do at most, as a document; `None` for anything.
     pub policy: Option<String>,
+    /// Whether it, or one of its agents, has an [allowance](crate::allowance::Allowance).
+    pub metered: bool,
     /// When it was created.
     pub created_at: Timestamp,
 }

@@ -218,6 +218,19 @@ pub struct Record {
 }
 
 impl Record {
+    /// By how many ended calls of tools there are more with it. An attempt that is followed by
+    /// another one does not count; having an agent do something is a call of a tool as well.
+    fn tool_calls(&self) -> i64 {
+        match (self.kind, &self.status) {
+            (
+                EntryKind::Tool | EntryKind::Child,
+                EntryStatus::Succeeded(_) | EntryStatus::Failed(_),
+            ) => 1,
+            (EntryKind::Tool, EntryStatus::Opened(Opening::Again)) => -1,
+            (_, _) => 0,
+        }
+    }
+
     /// The record, if it is within its limits.
     pub fn checked(self) -> Result<Self> {
         let status = match self.status {
@@ -242,6 +255,25 @@ impl Record {
             return Err(Error::invalid(format!("entry `{}`: attempts count from 1", self.key)));
         }
         Ok(Self { status, ..self })
+    }
+}
+
+/// What a record adds to what was spent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spending<'a> {
+    /// What a model consumed.
+    pub usage: Option<&'a Usage>,
+    /// By how many ended calls of tools there are more; one less if it takes one back.
+    pub tool_calls: i64,
+}
+
+impl Record {
+    /// What it adds to what was spent, if anything. What a called run has used is not counted again
+    /// with its caller.
+    pub fn spending(&self) -> Option<Spending<'_>> {
+        let tool_calls = self.tool_calls();
+        let usage = self.usage.as_ref().filter(|_| self.kind != EntryKind::Child);
+        (usage.is_some() || tool_calls != 0).then_some(Spending { usage, tool_calls })
     }
 }
 

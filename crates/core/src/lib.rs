@@ -11,6 +11,7 @@
 #![warn(clippy::wildcard_enum_match_arm)]
 
 pub mod agent;
+pub mod allowance;
 pub mod budget;
 pub mod digest;
 pub mod error;

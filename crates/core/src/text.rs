@@ -16,6 +16,11 @@ pub fn check(what: impl fmt::Display, text: &str, limit: usize) -> Result<()> {
     Ok(())
 }
 
+/// Money in millionths of a US dollar, to a hundredth of a cent.
+pub fn dollars(micros: u64) -> String {
+    format!("${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
+}
+
 /// The text as it can be kept, for text that describes what has already happened and so cannot be
 /// refused: cut to `limit` bytes at a character boundary, each NUL replaced.
 pub fn clean(text: &mut String, limit: usize) {
@@ -38,5 +43,10 @@ mod tests {
         let mut text = "a\0é".to_owned();
         clean(&mut text, 5);
         assert_eq!(text, "a\u{fffd}");
+    }
+
+    #[test]
+    fn money_is_shown_to_a_hundredth_of_a_cent() {
+        assert_eq!(dollars(1_234_567), "$1.2345");
     }
 }

@@ -3,6 +3,7 @@
 //! Into the domain they are fallible and name the field; out of it they are not.
 
 mod agents;
+mod allowances;
 mod common;
 mod inbox;
 mod runs;
@@ -10,6 +11,7 @@ mod waits;
 mod workers;
 
 pub use agents::{agent, alias, artifact, targets, tenant, version};
+pub use allowances::{period_in, standing};
 pub use common::{
     budget, budget_in, record, record_in, required, timestamp, timestamp_in, usage, usage_in,
 };

@@ -77,8 +77,9 @@ pub use call::Call;
 pub use client::{Client, error};
 pub use context::{ArtifactRef, Context, TIMED_OUT, join};
 pub use interrupt::{Answer, Approval, Interrupt};
-pub use step::{Attempt, IN_DOUBT, Publisher, Reconciled, Retry, Step, TIMEOUT};
+pub use step::{ALLOWANCE_SPENT, Attempt, IN_DOUBT, Publisher, Reconciled, Retry, Step, TIMEOUT};
 pub use stop::Stop;
+pub use tenure_core::allowance::Estimate;
 pub use tenure_core::{
     Budget, Decision, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, QuestionKind,
     RunId, Timestamp, Usage, limits,

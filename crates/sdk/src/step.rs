@@ -1,6 +1,7 @@
 //! A step: work whose result is recorded once.
 
 mod attempt;
+mod meter;
 mod once;
 pub(crate) mod publisher;
 mod retry;
@@ -20,6 +21,7 @@ use crate::stop::Stop;
 
 use attempt::Tried;
 pub use attempt::{Attempt, TIMEOUT};
+pub use meter::ALLOWANCE_SPENT;
 use once::Reconcile;
 pub use once::{IN_DOUBT, Reconciled};
 pub use publisher::Publisher;

@@ -93,6 +93,11 @@ impl Api {
     }
 }
 
+/// A name that may be left out.
+fn some_name(field: &str, text: &str) -> Result<Option<Name>, Error> {
+    Some(text).filter(|text| !text.is_empty()).map(|text| name(field, text)).transpose()
+}
+
 /// A name in a request, with the field named if it is not one.
 fn name(field: &str, text: &str) -> Result<Name, Error> {
     text.parse().map_err(|error| Error::invalid(format!("{field}: {error}")))

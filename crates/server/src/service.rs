@@ -2,6 +2,7 @@
 
 mod agents;
 mod aliases;
+mod allowances;
 mod artifacts;
 mod cancel_run;
 mod caps;
@@ -37,6 +38,7 @@ mod watch_run;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use allowances::{Named, Reserve, Spent};
 pub use create_run::CreateRun;
 pub use fork_run::ForkRun;
 pub use heartbeat::{HeldLease, LeaseNews};

@@ -7,6 +7,7 @@ mod interrupt;
 mod message;
 mod record;
 mod run;
+mod spent;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub(crate) use interrupt::{CloseColumns, EndColumns, InterruptColumns};
 pub(crate) use message::MessageColumns;
 pub(crate) use record::{EntryColumns, ItemColumns};
 pub(crate) use run::{InputColumns, ReadyColumns, RunColumns};
+pub(crate) use spent::{HoldColumns, MOST, SpentColumns};
 use tenure_core::agent::AliasTarget;
 use tenure_core::{Change, Effect, EntryStatus, Failure, Payload, Timestamp, Transition, Usage};
 
@@ -35,6 +37,8 @@ pub(crate) struct Changes<'a> {
     pub posted: Vec<MessageColumns<'a>>,
     pub enqueued: Vec<ReadyColumns<'a>>,
     pub dequeued: Vec<ReadyColumns<'a>>,
+    pub spent: Vec<SpentColumns<'a>>,
+    pub released: Vec<HoldColumns<'a>>,
 }
 
 impl<'a> Changes<'a> {
@@ -44,6 +48,7 @@ impl<'a> Changes<'a> {
         for transition in transitions {
             changes.add(transition);
         }
+        changes.spent = SpentColumns::sum(changes.spent);
         changes
     }
 
@@ -68,6 +73,8 @@ impl<'a> Changes<'a> {
                         && matches!(entry.record.status, EntryStatus::Succeeded(_));
                     let entries = if plain { &mut self.results } else { &mut self.entries };
                     entries.push(EntryColumns::of(run, entry));
+                    self.spent.extend(SpentColumns::of(run, entry));
+                    self.released.extend(HoldColumns::of(run, entry));
                 }
                 Effect::Receive(item) => self.received.push(ItemColumns::of(run, item)),
                 Effect::OpenInterrupt(interrupt) => {
@@ -181,6 +188,11 @@ pub(crate) fn targets(targets: &[AliasTarget]) -> String {
 /// A count as both databases keep it.
 pub(crate) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+/// A count that there may be none of, as both databases keep it.
+pub(crate) fn int_if(number: Option<u64>) -> Option<i64> {
+    number.map(int)
 }
 
 /// A duration as both databases keep it, in microseconds.

@@ -38,6 +38,7 @@ pub use heard::HeardNow;
 pub use hint::Hint;
 pub use known::{AHEAD, BEHIND, Known, SeenAgent};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::{Allowance, Hold, Standing};
 use tenure_core::queue::{Cap, Capped, Ready};
 use tenure_core::run::InboxItem;
 use tenure_core::{
@@ -73,6 +74,10 @@ pub trait Store: Send + Sync + 'static {
 
     /// Up to `limit` tenants by name, after `after`.
     async fn list_tenants(&self, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>>;
+
+    /// The allowances of a tenant with how they stand, and the time: first those of all its runs, then
+    /// by agent; of each by period.
+    async fn list_standings(&self, tenant: TenantId) -> Result<(Timestamp, Vec<Standing>)>;
 
     /// The agent with this name.
     async fn find_agent(&self, tenant: TenantId, name: &Name) -> Result<Option<Agent>>;
@@ -270,7 +275,7 @@ pub trait Tx: Send {
     /// must be locked.
     async fn inbox_sources(&mut self, sources: &[(TenantId, RunId, String)]) -> Result<Vec<bool>>;
 
-    /// Saves transitions of different runs: rows, journals, inboxes and queue. Every run must have
+    /// Saves transitions of different runs: rows, journals, inboxes and queue, and what was spent. Every run must have
     /// the revision its transition started from, else nothing is saved
     /// ([`StoreError::Conflict`]).
     async fn save(&mut self, transitions: &[Transition]) -> Result<()>;
@@ -317,6 +322,22 @@ pub trait Tx: Send {
 
     /// Sets or removes the policy of a tenant; false if there is none.
     async fn set_policy(&mut self, tenant: TenantId, policy: Option<&str>) -> Result<bool>;
+
+    /// Sets an allowance of that tenant, agent and period, or removes it if it bounds nothing; false
+    /// if there was none to remove.
+    async fn set_allowance(&mut self, allowance: &Allowance) -> Result<bool>;
+
+    /// Locks the allowances that the runs of an agent draw on: how they stand, and the time. Nobody
+    /// else reserves anything of them meanwhile.
+    async fn lock_allowances(
+        &mut self,
+        tenant: TenantId,
+        agent: AgentId,
+    ) -> Result<(Timestamp, Vec<Standing>)>;
+
+    /// Reserves, instead of what was reserved for the same step before. It is given back when a model's
+    /// entry with this key is [saved](Tx::save), or when its time is over, which is as of `now`.
+    async fn hold(&mut self, hold: &Hold, now: Timestamp) -> Result<()>;
 
     /// Adds an artifact of a locked run; if the name is taken, what has it.
     async fn put_artifact(

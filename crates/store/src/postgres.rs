@@ -5,6 +5,7 @@
 //! many rows (`unnest`), and nothing is notified inside a transaction.
 
 mod agents;
+mod allowances;
 mod artifacts;
 mod caps;
 mod clock;
@@ -32,6 +33,7 @@ use async_trait::async_trait;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{Connection, PgConnection, PgPool};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::Standing;
 use tenure_core::queue::Capped;
 use tenure_core::run::InboxItem;
 use tenure_core::{
@@ -109,6 +111,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     let all = [
         clock::STATEMENTS,
         tenants::STATEMENTS,
+        allowances::STATEMENTS,
         agents::STATEMENTS,
         runs::STATEMENTS,
         keys::STATEMENTS,
@@ -172,6 +175,11 @@ impl Store for PgStore {
 
     async fn list_tenants(&self, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
         tenants::list(&self.pool, after, limit).await
+    }
+
+    async fn list_standings(&self, tenant: TenantId) -> Result<(Timestamp, Vec<Standing>)> {
+        let now = clock::now(&self.pool).await?;
+        Ok((now, allowances::standings(&self.pool, tenant, None, now).await?))
     }
 
     async fn find_agent(&self, tenant: TenantId, name: &Name) -> Result<Option<Agent>> {

@@ -131,6 +131,11 @@ impl<'r, R: Columns> Reader<'r, R> {
         self.good(column, u64::try_from(self.int(column)?))
     }
 
+    fn count_if(&self, column: &'static str) -> Result<Option<u64>> {
+        let number = self.int_if(column)?;
+        number.map(|number| self.good(column, u64::try_from(number))).transpose()
+    }
+
     pub(crate) fn small(&self, column: &'static str) -> Result<u32> {
         self.good(column, u32::try_from(self.int(column)?))
     }

@@ -5,6 +5,7 @@
 //! ever busy, and rows can be written one by one: they go no further than this process.
 
 mod agents;
+mod allowances;
 mod artifacts;
 mod caps;
 mod clock;
@@ -30,6 +31,7 @@ use async_trait::async_trait;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, SqliteConnection, SqlitePool};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::Standing;
 use tenure_core::queue::Capped;
 use tenure_core::run::InboxItem;
 use tenure_core::{
@@ -139,6 +141,7 @@ pub fn statements() -> Vec<(&'static str, &'static str)> {
     let all = [
         clock::STATEMENTS,
         tenants::STATEMENTS,
+        allowances::STATEMENTS,
         agents::STATEMENTS,
         runs::STATEMENTS,
         keys::STATEMENTS,
@@ -198,6 +201,11 @@ impl Store for SqliteStore {
 
     async fn list_tenants(&self, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
         tenants::list(&self.readers, after, limit).await
+    }
+
+    async fn list_standings(&self, tenant: TenantId) -> Result<(Timestamp, Vec<Standing>)> {
+        let now = clock::now(&self.readers).await?;
+        Ok((now, allowances::standings(&self.readers, tenant, None, now).await?))
     }
 
     async fn find_agent(&self, tenant: TenantId, name: &Name) -> Result<Option<Agent>> {

@@ -3,6 +3,7 @@
 //! A transaction is a copy of everything; committing puts the copy in the original's place. Only
 //! one is open at a time, so no run is ever busy. The clock stands still until it is set.
 
+mod allowances;
 mod queue;
 mod records;
 mod state;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytes::Bytes;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::Standing;
 use tenure_core::queue::Capped;
 use tenure_core::run::{InboxItem, RunState};
 use tenure_core::{
@@ -88,15 +90,24 @@ impl Store for Model {
     }
 
     async fn find_tenant(&self, name: &Name) -> Result<Option<Tenant>> {
-        Ok(self.state().tenants.values().find(|tenant| tenant.name == *name).cloned())
+        let state = self.state();
+        let found = state.tenants.values().find(|tenant| tenant.name == *name);
+        Ok(found.map(|tenant| state.metered(tenant)))
     }
 
     async fn list_tenants(&self, after: Option<&Name>, limit: usize) -> Result<Vec<Tenant>> {
-        let mut found: Vec<_> = self.state().tenants.values().cloned().collect();
+        let state = self.state();
+        let mut found: Vec<_> =
+            state.tenants.values().map(|tenant| state.metered(tenant)).collect();
         found.retain(|tenant| after.is_none_or(|after| tenant.name > *after));
         found.sort_by(|one, two| one.name.cmp(&two.name));
         found.truncate(limit);
         Ok(found)
+    }
+
+    async fn list_standings(&self, tenant: TenantId) -> Result<(Timestamp, Vec<Standing>)> {
+        let state = self.state();
+        Ok((state.now, state.standings(tenant)))
     }
 
     async fn find_agent(&self, tenant: TenantId, name: &Name) -> Result<Option<Agent>> {

@@ -1,6 +1,7 @@
 //! What can be written on the command line, and nothing about what it does.
 
 mod agents;
+mod allowances;
 mod inbox;
 mod policy;
 mod run;
@@ -14,6 +15,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use tenure_core::Name;
 
 pub(crate) use agents::{Agents, Tenants};
+pub(crate) use allowances::{Allowances, Bounds, Of, Period};
 pub(crate) use inbox::{Filter, Inbox, ListInbox, Which};
 pub(crate) use policy::Policy;
 pub(crate) use run::{Input, Run, Terms, TurnPolicy};
@@ -107,6 +109,9 @@ pub(crate) enum Command {
     /// What tools may do: the tenant's policy, and what a policy would have done.
     #[command(subcommand)]
     Policy(Policy),
+    /// What the runs of the tenant and of its agents may use together in a day or month.
+    #[command(subcommand)]
+    Allowances(Allowances),
     /// Print the JSON Schema of agent specifications, for editors.
     Schema,
     /// Run the stock worker, which executes agents.

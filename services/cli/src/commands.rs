@@ -1,6 +1,7 @@
 //! One file per command: ask the control plane, show the answer.
 
 pub(crate) mod agents;
+pub(crate) mod allowances;
 pub(crate) mod apply;
 pub(crate) mod artifacts;
 pub(crate) mod inbox;

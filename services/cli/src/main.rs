@@ -60,6 +60,9 @@ async fn run(cli: Cli) -> Result<ExitCode, Problem> {
         Command::Journal(command) => commands::journal::journal(&session()?, command).await?,
         Command::Artifacts(command) => commands::artifacts::artifacts(&session()?, command).await?,
         Command::Tenants(command) => commands::tenants::tenants(&session()?, command).await?,
+        Command::Allowances(command) => {
+            commands::allowances::allowances(&session()?, command).await?;
+        }
         Command::Policy(command) => commands::policy::policy(&session()?, command).await?,
         Command::Schema => commands::schema::schema(ui)?,
         Command::Worker(command) => commands::services::worker(*command).await?,

@@ -212,7 +212,7 @@ pub(crate) fn tokens(usage: &tenure_core::Usage) -> Option<String> {
     }
     let (input, output) = (usage.input_tokens, usage.output_tokens);
     let tokens = format!("{} tokens in, {} out", text::thousands(input), text::thousands(output));
-    let dollars = text::dollars(usage.cost_micros);
+    let dollars = tenure_core::text::dollars(usage.cost_micros);
     Some(match (usage.cost_micros, usage.unpriced) {
         (0, false) => tokens,
         (0, true) => format!("{tokens}, price not known"),
@@ -230,7 +230,7 @@ pub(crate) fn used(usage: &tenure_core::Usage) -> Option<String> {
 
 /// What a run may use at most.
 pub(crate) fn budget(budget: &v1::Budget) -> String {
-    let money = budget.cost_micros.map(text::dollars);
+    let money = budget.cost_micros.map(tenure_core::text::dollars);
     let tokens = budget.tokens.map(|tokens| format!("{} tokens", text::thousands(tokens)));
     let calls = budget.tool_calls.map(tool_calls);
     [money, tokens, calls].into_iter().flatten().collect::<Vec<_>>().join(", ")

@@ -62,8 +62,8 @@ impl Agent {
     ) -> Result<Toolbox, Stop> {
         let shared = &interpreter.parts;
         let ceiling = shared.policy.clone();
-        let tenants = shared.tenants.clone();
-        let guard = Guard { agent: spec.name.clone(), own: spec.policy.clone(), ceiling, tenants };
+        let (name, own, tenants) = (spec.name.clone(), spec.policy.clone(), shared.tenants.clone());
+        let guard = Guard { agent: name, own, ceiling, tenants };
         let parts = Parts {
             files: shared.files.clone(),
             http: shared.http.clone(),
@@ -73,6 +73,7 @@ impl Agent {
             servers: shared.servers.clone(),
             hooks: interpreter.routes.hooks.clone(),
             secrets: shared.secrets.clone(),
+            tenants: shared.tenants.clone(),
         };
         Toolbox::open(ctx, &spec.tools, &parts, guard).await
     }

@@ -1,5 +1,6 @@
 //! What a run has used of its limits, and what happens when it comes to one.
 
+mod allowance;
 mod fork;
 mod limit;
 mod purse;

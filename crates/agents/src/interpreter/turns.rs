@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tenure_sdk::{Attempt, Context, EntryKind, Failure, Publisher, Stop, Usage, join};
+use tenure_sdk::{Attempt, Context, EntryKind, Failure, Stop, Usage, join};
 use tenure_spec::AgentTool;
 use tenure_spec::conversation::Answer;
 
@@ -45,7 +45,13 @@ pub(super) async fn take(
         }
         view.move_on(agent, &turn.scope, &messages, purse).await?;
         let tools = offered(agent, client, &turn, control);
-        let asked = ask(agent, &turn, view.of(&messages), tools, client.is_some()).await?;
+        let asked = loop {
+            let (messages, tools) = (view.of(&messages), tools.clone());
+            let asked = ask(agent, &turn, messages, tools, client.is_some()).await;
+            if let Some(asked) = purse.paid(&turn.scope, asked).await? {
+                break asked;
+            }
+        };
         let Asked { mut reply, guarded } = asked;
         purse.spend(&reply.usage);
         if reply.cut && client.is_some() {
@@ -138,7 +144,7 @@ pub(super) async fn ask(
     let output = agent.output.as_ref().map(|output| output.schema().clone());
     let request = Request { system: agent.system.clone(), messages, tools, output };
     let asked = step.run_metered(async |attempt: Attempt| {
-        answered(agent, &turn.scope, &request, &attempt.publisher).await
+        answered(agent, &turn.scope, &request, &attempt).await
     });
     let asked: Asked = asked.await?;
     if asked.reply.cut && !may_be_cut {
@@ -152,10 +158,12 @@ async fn answered(
     agent: &Agent,
     turn: &Context,
     request: &Request,
-    told: &Publisher,
+    attempt: &Attempt,
 ) -> Result<(Asked, Usage), Failure> {
-    let (reply, usage) = crate::ask(&*agent.model, request, told).await?;
-    let guarded = !reply.calls.is_empty() && agent.tools.guard().is_needed(turn).await;
+    let guard = agent.tools.guard();
+    guard.tenants.reserve(turn, attempt, || Ok(agent.model.estimate(request))).await?;
+    let (reply, usage) = crate::ask(&*agent.model, request, &attempt.publisher).await?;
+    let guarded = !reply.calls.is_empty() && guard.is_needed(turn).await;
     Ok((Asked { reply, guarded }, usage))
 }
 

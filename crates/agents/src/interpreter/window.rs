@@ -4,7 +4,7 @@
 //! never parted from its call. With a summary, the model itself sums up what it will not see any
 //! more, in a step of its own; and half of the window is emptied at once, so that this is rare.
 
-use tenure_sdk::{Context, EntryKind, Stop};
+use tenure_sdk::{Attempt, Context, EntryKind, Stop};
 use tenure_spec::Window;
 
 use super::agent::Agent;
@@ -45,7 +45,12 @@ impl<'a> View<'a> {
         }
         if window.summary {
             let left = &messages[self.from.min(from)..from];
-            let reply = sum_up(agent, turn, self.summary.as_deref(), left).await?;
+            let reply = loop {
+                let asked = sum_up(agent, turn, self.summary.as_deref(), left).await;
+                if let Some(reply) = purse.paid(turn, asked).await? {
+                    break reply;
+                }
+            };
             purse.spend(&reply.usage);
             self.summary = Some(reply.text);
         }
@@ -77,7 +82,12 @@ async fn sum_up(
     let messages: Vec<_> = told.into_iter().chain(left.iter().cloned()).chain([asked]).collect();
     let step = turn.step("summary").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let request = Request { system: agent.system.clone(), messages, ..Request::default() };
-    step.run_metered(|_| crate::ask(&*agent.model, &request, &Nobody)).await
+    step.run_metered(async |attempt: Attempt| {
+        let estimate = || Ok(agent.model.estimate(&request));
+        agent.tools.guard().tenants.reserve(turn, &attempt, estimate).await?;
+        crate::ask(&*agent.model, &request, &Nobody).await
+    })
+    .await
 }
 
 /// Where the messages that fit begin: not before `from`, not inside a turn, and never after the last
@@ -110,15 +120,9 @@ fn fits(messages: usize, tokens: u64, window: &Window, share: u64) -> bool {
         && window.messages.is_none_or(|count| messages as u64 <= most(count))
 }
 
-/// The tokens of a message, more or less: about four bytes each, calls included.
+/// The tokens of a message, more or less, calls included.
 fn tokens(message: &Message) -> u64 {
-    let calls = match message {
-        Message::Assistant { calls, .. } => {
-            calls.iter().map(|call| call.name.len() + call.arguments.to_string().len()).sum()
-        }
-        _ => 0,
-    };
-    estimated_tokens(message.text().len() + calls)
+    estimated_tokens(message.size())
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use genai::chat::{
 use genai::resolver::{AuthData, Endpoint};
 use genai::{Client, ModelIden, ServiceTarget};
 use serde_json::Value;
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::Provider;
 use tokio::sync::Semaphore;
 use tracing::Dispatch;
@@ -111,6 +111,12 @@ impl Model for Remote {
             reply.map_err(|why| failure::no_reply(&self.name, why, self.key.as_ref()))?;
         self.config.prices.charge(&self.payee, &mut reply.usage);
         self.bounded(size(&reply)).map(|()| reply)
+    }
+
+    fn estimate(&self, request: &Request) -> Estimate {
+        let mut usage = super::estimated(request, self.options.max_tokens);
+        self.config.prices.charge(&self.payee, &mut usage);
+        super::priced(&usage)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which model answers a node of a graph.
 
 use async_trait::async_trait;
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::graph::Candidates;
 use tenure_spec::{Model as Spec, Provider};
 
@@ -42,6 +42,12 @@ pub trait Router: Send + Sync {
         told: &dyn Listener,
     ) -> Result<Reply, Failure>;
 
+    /// What the reply to this may come to; of what it costs nothing is known unless it is said.
+    fn estimate(&self, _wanted: &Wanted<'_>, request: &Request) -> Result<Estimate, Failure> {
+        let tokens = request.messages.iter().map(|message| self.tokens(message.text())).sum();
+        Ok(Estimate { cost_micros: None, tokens })
+    }
+
     /// The vector that one of the candidates makes of a text.
     async fn embed(&self, wanted: &Wanted<'_>, text: &str) -> Result<(Vec<f64>, Usage), Failure>;
 
@@ -60,6 +66,10 @@ impl Router for Models {
         told: &dyn Listener,
     ) -> Result<Reply, Failure> {
         self.open(&self.choose(wanted)?)?.reply(request, told).await
+    }
+
+    fn estimate(&self, wanted: &Wanted<'_>, request: &Request) -> Result<Estimate, Failure> {
+        Ok(self.open(&self.choose(wanted)?)?.estimate(request))
     }
 
     async fn embed(&self, wanted: &Wanted<'_>, text: &str) -> Result<(Vec<f64>, Usage), Failure> {
@@ -143,6 +153,10 @@ pub(super) struct Nobody;
 impl Model for Nobody {
     async fn reply(&self, _: &Request, _: &dyn Listener) -> Result<Reply, Failure> {
         Err(missing())
+    }
+
+    fn estimate(&self, _: &Request) -> Estimate {
+        Estimate { cost_micros: Some(0), tokens: 0 }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::{Script, ScriptedCall, ScriptedPrice, ScriptedUsage, Turn};
 
 use super::prices::Price;
@@ -118,6 +118,11 @@ impl Model for Scripted {
         let reply = self.play(request)?;
         pieces(&reply.text).for_each(|piece| told.text(piece));
         Ok(reply)
+    }
+
+    /// What it will come to: a script knows.
+    fn estimate(&self, request: &Request) -> Estimate {
+        self.play(request).map(|reply| super::priced(&reply.usage)).unwrap_or_default()
     }
 }
 

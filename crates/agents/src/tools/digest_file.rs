@@ -7,12 +7,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
-use tenure_sdk::{Context, EntryKind, Failure, Retry, Stop};
+use tenure_sdk::{Attempt, Context, EntryKind, Failure, Retry, Stop};
 use tenure_spec::Effect;
 
 use super::read_file::path_schema;
 use super::{Files, Output, Tool, step_name, text};
 use crate::model::{Definition, Message, Model, Nobody, Reply, Request};
+use crate::tenants::Tenants;
 
 const NAME: &str = "digest_file";
 const QUESTION: &str = "Digest this file in two or three sentences.";
@@ -22,6 +23,7 @@ pub struct DigestFile {
     pub(super) files: Files,
     pub(super) model: Arc<dyn Model>,
     pub(super) retry: Retry,
+    pub(super) tenants: Arc<Tenants>,
 }
 
 #[async_trait]
@@ -69,8 +71,12 @@ impl Tool for DigestFile {
         // The question and the text follow from the recorded step, so they need no fingerprint
         // of their own here; that leaves the wording below free to change between releases.
         let step = ctx.step("model").kind(EntryKind::Model).retry(self.retry);
-        let reply: Reply =
-            step.run_metered(|_| crate::ask(&*self.model, &request, &Nobody)).await?;
+        let reply = step.run_metered(async |attempt: Attempt| {
+            let estimate = || Ok(self.model.estimate(&request));
+            self.tenants.reserve(ctx, &attempt, estimate).await?;
+            crate::ask(&*self.model, &request, &Nobody).await
+        });
+        let reply: Reply = reply.await?;
         if reply.cut {
             return Err(Stop::Failed(cut(path)));
         }

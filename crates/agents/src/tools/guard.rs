@@ -9,8 +9,6 @@
 //! turn/1/call/0/tool:refund       the call, with the arguments that were approved
 //! ```
 
-mod tenants;
-
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +19,7 @@ use tenure_spec::Policy;
 use tenure_spec::policy::{Call, Mode, Ruling, Verdict};
 
 use crate::model::Definition;
-
-pub use tenants::Tenants;
+use crate::tenants::Tenants;
 
 /// The policies that hold for an agent on a worker.
 #[derive(Clone, Default)]

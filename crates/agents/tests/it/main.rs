@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod agents;
 #[cfg(test)]
+mod allowance;
 mod budget;
 #[cfg(test)]
 mod coding;

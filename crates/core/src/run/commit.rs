@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::id::LeaseId;
 use crate::interrupt::{Interrupt, InterruptState};
-use crate::journal::{EntryKind, EntryStatus, Failure, Record};
+use crate::journal::{EntryKind, EntryStatus, Failure, Record, Spending};
 use crate::key::Key;
 use crate::limits;
 use crate::message::Message;
@@ -215,19 +215,6 @@ fn check_again(again: &[Key]) -> Result<()> {
     }
 }
 
-/// By how many calls of tools there are more with this record. An attempt that is followed by another
-/// one does not count; having an agent do something is a call of a tool as well.
-fn tool_calls(record: &Record) -> i64 {
-    match (record.kind, &record.status) {
-        (
-            EntryKind::Tool | EntryKind::Child,
-            EntryStatus::Succeeded(_) | EntryStatus::Failed(_),
-        ) => 1,
-        (EntryKind::Tool, EntryStatus::Opened(Opening::Again)) => -1,
-        (_, _) => 0,
-    }
-}
-
 fn append(
     before: &Run,
     alive: Run,
@@ -257,20 +244,14 @@ fn append(
 impl Run {
     /// Counts what a record says was used. A called run has counted it as its own.
     fn consume(&mut self, record: &Record) {
-        let sum = match record.kind {
-            EntryKind::Child => &mut self.called,
-            EntryKind::Step
-            | EntryKind::Model
-            | EntryKind::Tool
-            | EntryKind::Wait
-            | EntryKind::Artifact
-            | EntryKind::Marker
-            | EntryKind::Steering => &mut self.usage,
-        };
-        if let Some(usage) = &record.usage {
-            sum.add(usage);
+        if let (EntryKind::Child, Some(total)) = (record.kind, &record.usage) {
+            self.called.add(total);
         }
-        self.usage.tool_calls = self.usage.tool_calls.saturating_add_signed(tool_calls(record));
+        let Some(Spending { usage, tool_calls }) = record.spending() else { return };
+        if let Some(usage) = usage {
+            self.usage.add(usage);
+        }
+        self.usage.tool_calls = self.usage.tool_calls.saturating_add_signed(tool_calls);
     }
 
     /// What a record begins outside of the journal.

@@ -11,6 +11,7 @@ pub fn tenant(tenant: &Tenant) -> v1::Tenant {
         name: tenant.name.to_string(),
         max_running: tenant.max_running,
         policy: tenant.policy.clone(),
+        metered: tenant.metered,
         created_at: Some(timestamp(tenant.created_at)),
     }
 }

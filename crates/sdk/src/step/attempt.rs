@@ -7,6 +7,7 @@ use serde::Serialize;
 use tenure_core::{EntryStatus, Failure, Key, Payload, Usage};
 use tenure_replay::Finished;
 
+use super::meter::Meter;
 use super::{IN_DOUBT, Publisher, Step};
 use crate::{entropy, payload};
 
@@ -27,6 +28,7 @@ pub struct Attempt {
     pub idempotency_key: String,
     /// Tells those who follow the run what this attempt comes to meanwhile.
     pub publisher: Publisher,
+    pub(super) meter: Meter,
 }
 
 /// An attempt that has ended.
@@ -103,6 +105,7 @@ impl Step<'_> {
             number,
             idempotency_key: format!("{}/{key}", self.context.run()),
             publisher: Publisher::new(self.context.leased().speaker(), key, number),
+            meter: Meter { context: self.context.clone(), key: key.clone() },
         }
     }
 

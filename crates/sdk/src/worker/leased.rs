@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use tenure_core::allowance::Estimate;
 use tenure_core::{Budget, Error, Failure, Key, Name, RunId, Timestamp};
 use tenure_proto::{convert, v1};
 use tenure_replay::Engine;
@@ -22,6 +23,7 @@ use super::journal::Journal;
 use super::publishing::Publishing;
 use super::standing::Standing;
 use crate::client::Client;
+use crate::step::ALLOWANCE_SPENT;
 use crate::step::publisher::Speaker;
 use activity::Activity;
 pub(super) use event::{Event, Running};
@@ -159,6 +161,28 @@ impl Leased {
         };
         let put = self.client.retry(put).await;
         put.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))
+    }
+
+    /// Reserves for a step, of what the tenant and the agent may use.
+    pub(crate) async fn reserve(&self, key: &Key, estimate: Estimate) -> Result<(), Failure> {
+        let request = v1::ReserveRequest {
+            tenant: self.client.tenant().to_string(),
+            run: self.run.to_string(),
+            lease: self.lease.clone(),
+            key: key.to_string(),
+            cost_micros: estimate.cost_micros,
+            tokens: estimate.tokens,
+        };
+        let reserve = || {
+            let (mut workers, request) = (self.client.workers(), request.clone());
+            async move { workers.reserve(request).await }
+        };
+        let reserved = self.client.retry(reserve).await;
+        let reserved =
+            reserved.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))?;
+        let Some(spent) = reserved.spent else { return Ok(()) };
+        let code = if spent.unpriced { "price_unknown" } else { ALLOWANCE_SPENT };
+        Err(Failure::permanent(code, spent.message))
     }
 
     /// The run's artifacts, without their bytes.

@@ -3,7 +3,7 @@ use tenure_proto::v1::inbox_service_server::InboxService;
 use tenure_proto::{convert, v1};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, name};
+use super::{Api, name, some_name};
 use crate::page;
 use crate::service::{Asked, InboxFilter};
 
@@ -98,10 +98,7 @@ impl Api {
 fn filter_in(request: v1::ListInterruptsRequest) -> Result<InboxFilter, Error> {
     Ok(InboxFilter {
         all: request.all,
-        agent: match &*request.agent {
-            "" => None,
-            some => Some(name("agent", some)?),
-        },
+        agent: some_name("agent", &request.agent)?,
         run: match &*request.run {
             "" => None,
             some => Some(some.parse()?),

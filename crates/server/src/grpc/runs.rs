@@ -8,7 +8,7 @@ use tenure_proto::{convert, v1};
 use tenure_store::FullRun;
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, name, steering};
+use super::{Api, name, some_name, steering};
 use crate::page;
 use crate::service::{CreateRun, ListRuns, RunEvent, WatchRun};
 
@@ -248,7 +248,7 @@ impl Api {
 fn list_in(request: v1::ListRunsRequest) -> Result<ListRuns, Error> {
     let some = |text: String| (!text.is_empty()).then_some(text);
     Ok(ListRuns {
-        agent: some(request.agent).map(|agent| name("agent", &agent)).transpose()?,
+        agent: some_name("agent", &request.agent)?,
         states: convert::states_in(&request.states)?,
         failure_code: some(request.failure_code),
         parent: some(request.parent).map(|parent| parent.parse()).transpose()?,

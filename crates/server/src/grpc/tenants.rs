@@ -3,8 +3,9 @@ use tenure_proto::v1::tenant_service_server::TenantService;
 use tenure_proto::{convert, v1};
 use tonic::{Request, Response, Status, async_trait};
 
-use super::{Api, name};
+use super::{Api, name, some_name};
 use crate::page;
+use crate::service::Named;
 
 #[async_trait]
 impl TenantService for Api {
@@ -59,6 +60,38 @@ impl TenantService for Api {
         };
         let tenant = set.await.map_err(|error| self.refuse(&error))?;
         Ok(Response::new(convert::tenant(&tenant)))
+    }
+
+    async fn set_allowance(
+        &self,
+        request: Request<v1::SetAllowanceRequest>,
+    ) -> Result<Response<v1::SetAllowanceResponse>, Status> {
+        let request = request.into_inner();
+        let set = async {
+            let tenant = name("tenant", &request.tenant)?;
+            let agent = some_name("agent", &request.agent)?;
+            let period = convert::period_in(request.period())?;
+            let budget = convert::budget_in(request.budget);
+            self.service.set_allowance(&tenant, agent.as_ref(), period, budget).await
+        };
+        let (now, set) = set.await.map_err(|error: Error| self.refuse(&error))?;
+        let allowance =
+            set.map(|(agent, standing)| convert::standing(standing, agent.as_ref(), now));
+        Ok(Response::new(v1::SetAllowanceResponse { allowance }))
+    }
+
+    async fn list_allowances(
+        &self,
+        request: Request<v1::ListAllowancesRequest>,
+    ) -> Result<Response<v1::ListAllowancesResponse>, Status> {
+        let listed = async {
+            let tenant = name("tenant", &request.get_ref().tenant)?;
+            self.service.list_allowances(&tenant).await
+        };
+        let (now, listed) = listed.await.map_err(|error| self.refuse(&error))?;
+        let allowance = |(agent, standing): Named| convert::standing(standing, agent.as_ref(), now);
+        let allowances = listed.into_iter().map(allowance).collect();
+        Ok(Response::new(v1::ListAllowancesResponse { allowances }))
     }
 
     async fn set_tenant_cap(

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use futures::future::join_all;
+use tenure_core::allowance::{Bound, Estimate};
 use tenure_core::{Error, Name, limits};
 use tenure_proto::v1::worker_service_server::WorkerService;
 use tenure_proto::{convert, v1};
@@ -9,7 +10,7 @@ use v1::commit_result::Result as Committed;
 use v1::poll_response::Result as Wire;
 
 use super::{Api, name};
-use crate::service::{HeldLease, LeaseNews, LeasedRun, Poll, Polled};
+use crate::service::{HeldLease, LeaseNews, LeasedRun, Poll, Polled, Reserve, Spent};
 
 #[async_trait]
 impl WorkerService for Api {
@@ -153,6 +154,19 @@ impl WorkerService for Api {
         Ok(Response::new(v1::PutArtifactResponse { id, digest }))
     }
 
+    async fn reserve(
+        &self,
+        request: Request<v1::ReserveRequest>,
+    ) -> Result<Response<v1::ReserveResponse>, Status> {
+        let request = request.into_inner();
+        let reserved = async {
+            let tenant = name("tenant", &request.tenant)?;
+            self.service.reserve(&tenant, reserve_in(&request)?).await
+        };
+        let spent = reserved.await.map_err(|error: Error| self.refuse(&error))?.map(spent);
+        Ok(Response::new(v1::ReserveResponse { spent }))
+    }
+
     async fn publish(
         &self,
         request: Request<Streaming<v1::PublishRequest>>,
@@ -210,6 +224,20 @@ fn poll_in(request: &v1::PollRequest) -> Result<Poll, Error> {
         capacity: usize::try_from(request.capacity).unwrap_or(usize::MAX),
         wait: convert::duration_in("wait", request.wait)?,
     })
+}
+
+fn reserve_in(request: &v1::ReserveRequest) -> Result<Reserve, Error> {
+    Ok(Reserve {
+        run: request.run.parse()?,
+        lease: request.lease.parse()?,
+        key: request.key.parse()?,
+        estimate: Estimate { cost_micros: request.cost_micros, tokens: request.tokens },
+    })
+}
+
+fn spent(Spent { message, refusal }: Spent) -> v1::Spent {
+    let renews_at = Some(convert::timestamp(refusal.renews_at));
+    v1::Spent { message, renews_at, unpriced: refusal.bound == Bound::UnknownCost }
 }
 
 fn held_in(held: &v1::HeldLease) -> Result<HeldLease, Error> {

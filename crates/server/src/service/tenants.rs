@@ -11,7 +11,8 @@ impl Service {
         let mut tx = self.store.begin().await?;
         let id = TenantId::new(self.entropy.object_id());
         let created_at = tx.now().await?;
-        let tenant = Tenant { id, name, max_running: None, policy: None, created_at };
+        let tenant =
+            Tenant { id, name, max_running: None, policy: None, metered: false, created_at };
         if !tx.insert_tenant(&tenant).await? {
             return Err(Error::already_exists(format!("tenant `{}` exists", tenant.name)));
         }

@@ -72,6 +72,53 @@ CREATE TABLE aliases (
     FOREIGN KEY (tenant_id, agent_id) REFERENCES agents
 );
 
+-- What runs may use together in a day or month; `agent_id` is nil for all of the tenant's.
+CREATE TABLE allowances (
+    tenant_id   uuid NOT NULL,
+    agent_id    uuid NOT NULL,
+    period      text COLLATE "C" NOT NULL CHECK (period IN ('day', 'month')),
+    cost_micros bigint,
+    tokens      bigint,
+    tool_calls  bigint,
+    PRIMARY KEY (tenant_id, agent_id, period)
+);
+
+-- What was used, by day. Those that write at the same time write to different rows, told apart by
+-- `writer`: a sum that everybody adds to would be the one row that everybody waits for.
+CREATE TABLE spent (
+    tenant_id        uuid NOT NULL,
+    -- since 1970-01-01, in UTC
+    day              bigint NOT NULL,
+    agent_id         uuid NOT NULL,
+    version          bigint NOT NULL,
+    -- empty for what no model was asked for
+    model            text COLLATE "C" NOT NULL,
+    writer           bigint NOT NULL,
+    model_calls      bigint NOT NULL,
+    -- of these, those whose price is not known
+    unpriced         bigint NOT NULL,
+    tool_calls       bigint NOT NULL,
+    input_tokens     bigint NOT NULL,
+    output_tokens    bigint NOT NULL,
+    cached_tokens    bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    cost_micros      bigint NOT NULL,
+    PRIMARY KEY (tenant_id, day, agent_id, version, model, writer)
+) WITH (fillfactor = 50);
+
+-- What is reserved for calls of models that have no result yet.
+CREATE TABLE holds (
+    tenant_id   uuid NOT NULL,
+    run_id      uuid NOT NULL,
+    key         text COLLATE "C" NOT NULL,
+    agent_id    uuid NOT NULL,
+    -- null if the price is not known
+    cost_micros bigint,
+    tokens      bigint NOT NULL,
+    until       timestamptz NOT NULL,
+    PRIMARY KEY (tenant_id, run_id, key)
+);
+
 -- Narrow and hot. What columns may hold together is not checked here: every statement that writes
 -- would read, plan and evaluate each check anew (measured: a third of what it costs). The rules keep
 -- it, and the tests add the checks: crates/testkit/src/postgres/checks.sql.

@@ -48,6 +48,53 @@ CREATE TABLE aliases (
     FOREIGN KEY (tenant_id, agent_id) REFERENCES agents (tenant_id, agent_id)
 ) STRICT;
 
+-- What runs may use together in a day or month; `agent_id` is nil for all of the tenant's.
+CREATE TABLE allowances (
+    tenant_id   BLOB NOT NULL,
+    agent_id    BLOB NOT NULL,
+    period      TEXT NOT NULL CHECK (period IN ('day', 'month')),
+    cost_micros INTEGER,
+    tokens      INTEGER,
+    tool_calls  INTEGER,
+    PRIMARY KEY (tenant_id, agent_id, period)
+) STRICT;
+
+-- What was used, by day. Those that write at the same time write to different rows, told apart by
+-- `writer`: a sum that everybody adds to would be the one row that everybody waits for.
+CREATE TABLE spent (
+    tenant_id        BLOB NOT NULL,
+    -- since 1970-01-01, in UTC
+    day              INTEGER NOT NULL,
+    agent_id         BLOB NOT NULL,
+    version          INTEGER NOT NULL,
+    -- empty for what no model was asked for
+    model            TEXT NOT NULL,
+    writer           INTEGER NOT NULL,
+    model_calls      INTEGER NOT NULL,
+    -- of these, those whose price is not known
+    unpriced         INTEGER NOT NULL,
+    tool_calls       INTEGER NOT NULL,
+    input_tokens     INTEGER NOT NULL,
+    output_tokens    INTEGER NOT NULL,
+    cached_tokens    INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
+    cost_micros      INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, day, agent_id, version, model, writer)
+) STRICT;
+
+-- What is reserved for calls of models that have no result yet.
+CREATE TABLE holds (
+    tenant_id   BLOB NOT NULL,
+    run_id      BLOB NOT NULL,
+    key         TEXT NOT NULL,
+    agent_id    BLOB NOT NULL,
+    -- null if the price is not known
+    cost_micros INTEGER,
+    tokens      INTEGER NOT NULL,
+    until       INTEGER NOT NULL,
+    PRIMARY KEY (tenant_id, run_id, key)
+) STRICT;
+
 -- Narrow and hot: no index holds a column that beats and commits change.
 CREATE TABLE runs (
     -- given for life

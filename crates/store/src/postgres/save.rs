@@ -9,7 +9,7 @@ use tenure_core::{Timestamp, Transition};
 
 use super::row::{Time, column, times};
 use super::statement::{Mask, Part};
-use super::{inbox, interrupts, journal, keys, outbox, queue};
+use super::{allowances, inbox, interrupts, journal, keys, outbox, queue};
 use crate::columns::{Changes, InputColumns, RunColumns};
 use crate::error::conflict_if_taken;
 use crate::heard::Heard;
@@ -92,7 +92,7 @@ impl Batch<'_> {
     /// Writes it, if there is anything; the database's clock.
     async fn execute(&self, db: &mut PgConnection) -> Result<Option<Timestamp>, sqlx::Error> {
         let Changes { created, updated, advanced, inputs, .. } = self.changes;
-        let Changes { entries, results, enqueued, dequeued, .. } = self.changes;
+        let Changes { entries, results, enqueued, dequeued, spent, released, .. } = self.changes;
         let mask = Mask::of([
             !created.is_empty(),
             !updated.is_empty(),
@@ -104,6 +104,8 @@ impl Batch<'_> {
             !dequeued.is_empty(),
             !self.keys.is_empty(),
             !self.agents.is_empty(),
+            !spent.is_empty(),
+            !released.is_empty(),
         ]);
         if mask.is_empty() {
             return Ok(None);
@@ -138,6 +140,12 @@ impl Batch<'_> {
         }
         if !self.agents.is_empty() {
             query = bind_agents(query, self.agents);
+        }
+        if !spent.is_empty() {
+            query = allowances::bind_spent(query, spent);
+        }
+        if !released.is_empty() {
+            query = allowances::bind_released(query, released);
         }
         let expected = updated.len() + advanced.len() + self.agents.len();
         let expected = i64::try_from(expected).unwrap_or(i64::MAX);

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::OnceLock;
 
-use super::{journal, keys, queue, save};
+use super::{allowances, journal, keys, queue, save};
 
 /// A statement that can be a part of the one.
 pub(super) struct Part {
@@ -20,7 +20,7 @@ pub(super) struct Part {
 }
 
 /// In the order of their parameters.
-pub(super) const PARTS: [&Part; 10] = [
+pub(super) const PARTS: [&Part; 12] = [
     &save::INSERT_RUNS,
     &save::UPDATE_RUNS,
     &save::ADVANCE_RUNS,
@@ -31,6 +31,8 @@ pub(super) const PARTS: [&Part; 10] = [
     &queue::DEQUEUE,
     &keys::INSERT_KEYS,
     &save::SEEN_AGENTS,
+    &allowances::SPEND,
+    &allowances::RELEASE,
 ];
 
 /// Which parts a statement has.

@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 use tenure_core::agent::{Agent, Alias, AliasTarget, Artifact, Tenant, Version};
-use tenure_core::{AgentId, ArtifactId, RunId, TenantId};
+use tenure_core::allowance::{Allowance, Estimate, Standing};
+use tenure_core::{AgentId, ArtifactId, Budget, RunId, TenantId, Usage};
 
 use super::{Columns, Reader};
 use crate::{ArtifactRow, Result, RunKey};
@@ -14,8 +15,32 @@ impl<R: Columns> Reader<'_, R> {
             name: self.name("name")?,
             max_running: self.small_if("max_running")?,
             policy: self.text_if("policy")?,
+            metered: self.flag("metered")?,
             created_at: self.time("created_at")?,
         })
+    }
+
+    /// An allowance with how it stands.
+    pub(crate) fn standing(&self) -> Result<Standing> {
+        let agent = self.id("agent_id")?;
+        let allowance = Allowance {
+            tenant: TenantId::new(self.id("tenant_id")?),
+            agent: (!agent.is_nil()).then(|| AgentId::new(agent)),
+            period: self.good("period", self.text("period")?.parse())?,
+            budget: Budget {
+                cost_micros: self.count_if("most_cost")?,
+                tokens: self.count_if("most_tokens")?,
+                tool_calls: self.count_if("most_tool_calls")?,
+            },
+        };
+        let spent = Usage {
+            unpriced: self.int("unpriced")? > 0,
+            tool_calls: self.count("tool_calls")?,
+            ..self.usage(String::new())?
+        };
+        let (held_cost, tokens) = (self.count("held_cost")?, self.count("held_tokens")?);
+        let held = Estimate { cost_micros: Some(held_cost), tokens };
+        Ok(Standing { allowance, spent, held })
     }
 
     pub(crate) fn agent(&self) -> Result<Agent> {

@@ -6,7 +6,7 @@ use sqlx::SqliteConnection;
 use tenure_core::Transition;
 
 use super::row::micros;
-use super::{clock, inbox, interrupts, journal, keys, outbox, queue};
+use super::{allowances, clock, inbox, interrupts, journal, keys, outbox, queue};
 use crate::columns::{Changes, InputColumns, RunColumns};
 use crate::error::conflict_if_taken;
 use crate::heard::Heard;
@@ -33,6 +33,8 @@ pub(super) async fn save(db: &mut SqliteConnection, transitions: &[Transition]) 
             journal::append(db, entries).await?;
         }
     }
+    allowances::spend(db, &changes.spent).await?;
+    allowances::release(db, &changes.released).await?;
     if !changes.received.is_empty() {
         inbox::receive(db, &changes.received).await?;
     }

@@ -12,7 +12,9 @@ use crate::rows::Reader;
 pub(super) const STATEMENTS: &[&str] = &[FIND, LIST, INSERT, SET_POLICY];
 
 const FIND: &str = "-- find_tenant
-SELECT tenant_id, name, max_running, policy, created_at FROM tenants WHERE name = $1";
+SELECT tenant_id, name, max_running, policy, created_at,
+       EXISTS (SELECT 1 FROM allowances AS own WHERE own.tenant_id = tenants.tenant_id) AS metered
+FROM tenants WHERE name = $1";
 
 pub(super) async fn find(pool: &SqlitePool, name: &Name) -> Result<Option<Tenant>> {
     let row = sqlx::query(FIND).bind(name.as_str()).fetch_optional(pool).await?;
@@ -20,7 +22,9 @@ pub(super) async fn find(pool: &SqlitePool, name: &Name) -> Result<Option<Tenant
 }
 
 const LIST: &str = "-- list_tenants
-SELECT tenant_id, name, max_running, policy, created_at FROM tenants
+SELECT tenant_id, name, max_running, policy, created_at,
+       EXISTS (SELECT 1 FROM allowances AS own WHERE own.tenant_id = tenants.tenant_id) AS metered
+FROM tenants
 WHERE name > $1 ORDER BY name LIMIT $2";
 
 pub(super) async fn list(

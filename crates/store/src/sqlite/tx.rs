@@ -6,14 +6,15 @@ use std::time::Duration;
 use async_trait::async_trait;
 use sqlx::{Sqlite, Transaction};
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::{Allowance, Hold, Standing};
 use tenure_core::queue::{Cap, Capped, Ready};
 use tenure_core::{
     AgentId, Digest, Interrupt, InterruptId, Name, Run, RunId, TenantId, Timestamp, Transition,
 };
 
 use super::{
-    agents, artifacts, caps, clock, inbox, interrupts, journal, keys, outbox, pools, queue, runs,
-    save, tenants, turns,
+    agents, allowances, artifacts, caps, clock, inbox, interrupts, journal, keys, outbox, pools,
+    queue, runs, save, tenants, turns,
 };
 use crate::{Locked, Posted, Prefix, Result, RunKey, StoreError, Turn, Tx};
 
@@ -186,6 +187,25 @@ impl Tx for SqliteTx {
 
     async fn set_policy(&mut self, tenant: TenantId, policy: Option<&str>) -> Result<bool> {
         let answer = tenants::set_policy(&mut self.tx, tenant, policy).await;
+        self.note(answer)
+    }
+
+    async fn set_allowance(&mut self, allowance: &Allowance) -> Result<bool> {
+        let answer = allowances::set(&mut self.tx, allowance).await;
+        self.note(answer)
+    }
+
+    async fn lock_allowances(
+        &mut self,
+        tenant: TenantId,
+        agent: AgentId,
+    ) -> Result<(Timestamp, Vec<Standing>)> {
+        let answer = allowances::lock(&mut self.tx, tenant, agent).await;
+        self.note(answer)
+    }
+
+    async fn hold(&mut self, hold: &Hold, now: Timestamp) -> Result<()> {
+        let answer = allowances::hold(&mut self.tx, hold, now).await;
         self.note(answer)
     }
 

@@ -1,6 +1,7 @@
 //! The contract, case by case, on every back end.
 
 mod agents;
+mod allowances;
 mod caps;
 mod copies;
 mod interrupts;
@@ -102,6 +103,12 @@ suite! {
         a_cap_comes_with_what_is_running
         a_cap_moves_its_runs_to_a_lane
         those_behind_a_cap_are_found;
+    allowances:
+        an_allowance_is_set_and_removed
+        what_is_spent_is_summed_by_day
+        what_is_held_counts_until_it_is_recorded
+        what_is_held_is_forgotten_in_time
+        many_that_spend_at_once_lose_nothing;
     turns:
         a_turn_belongs_to_the_first
         a_lock_takes_no_turn

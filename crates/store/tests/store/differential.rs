@@ -36,6 +36,7 @@ const EVERYTHING: &[&str] = &[
     // Store
     "find_tenant",
     "list_tenants",
+    "list_standings",
     "find_agent",
     "get_agent",
     "list_agents",
@@ -89,6 +90,9 @@ const EVERYTHING: &[&str] = &[
     "note_polls",
     "set_cap",
     "set_policy",
+    "set_allowance",
+    "lock_allowances",
+    "hold",
     "put_artifact",
     "commit",
     "drop",

@@ -33,7 +33,7 @@ pub(crate) fn name(text: &str) -> Name {
 
 pub(crate) fn tenant(id: Uuid, text: &str) -> Tenant {
     let (id, name) = (TenantId::new(id), name(text));
-    Tenant { id, name, max_running: None, policy: None, created_at: START }
+    Tenant { id, name, max_running: None, policy: None, metered: false, created_at: START }
 }
 
 pub(crate) fn agent(tenant: TenantId, id: Uuid, text: &str) -> Agent {

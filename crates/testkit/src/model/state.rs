@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::{Day, Hold, Period};
 use tenure_core::run::InboxItem;
 use tenure_core::{
-    AgentId, Effect, Entry, Interrupt, InterruptId, InterruptState, Message, Name, Payload, Run,
-    RunId, TenantId, Timestamp, Transition,
+    AgentId, Budget, Effect, Entry, Interrupt, InterruptId, InterruptState, Key, Message, Name,
+    Payload, Run, RunId, TenantId, Timestamp, Transition, Usage,
 };
 use tenure_store::{AHEAD, BEHIND, FullRun, Known, Result, RunKey, SeenAgent, StoreError};
 
@@ -24,6 +25,10 @@ pub(super) struct State {
     pub runs: BTreeMap<(TenantId, RunId), Run>,
     pub inputs: BTreeMap<(TenantId, RunId), (Payload, BTreeMap<String, String>)>,
     pub ready: BTreeMap<(TenantId, RunId), Place>,
+    pub allowances: BTreeMap<(TenantId, Option<AgentId>, Period), Budget>,
+    /// Calls of tools apart: there may be less of them with an entry.
+    pub spent: BTreeMap<(TenantId, Day, AgentId), (Usage, i64)>,
+    pub holds: BTreeMap<(TenantId, RunId, Key), Hold>,
     pub turns: BTreeMap<(TenantId, String), RunId>,
     pub polls: BTreeMap<(TenantId, Name), Timestamp>,
     pub journal: BTreeMap<(TenantId, RunId, u64), Entry>,
@@ -116,7 +121,10 @@ impl State {
             Effect::Open { input, labels } => {
                 self.inputs.insert((tenant, id), (input.clone(), labels.clone()));
             }
-            Effect::Append(entry) => self.append(tenant, id, entry)?,
+            Effect::Append(entry) => {
+                self.append(tenant, id, entry)?;
+                self.spend(run, entry);
+            }
             Effect::Receive(item) => {
                 let known = self.has_source(tenant, id, &item.source);
                 let taken = self.inbox.insert((tenant, id, item.number), item.clone());

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::{Allowance, Hold, Standing};
 use tenure_core::queue::{Cap, Capped, Ready};
 use tenure_core::{
     AgentId, Digest, Interrupt, InterruptId, Name, Run, RunId, TenantId, Timestamp, Transition,
@@ -223,6 +224,25 @@ impl Tx for ModelTx {
     async fn set_policy(&mut self, tenant: TenantId, policy: Option<&str>) -> Result<bool> {
         let found = self.state.tenants.get_mut(&tenant);
         Ok(found.map(|tenant| tenant.policy = policy.map(Into::into)).is_some())
+    }
+
+    async fn set_allowance(&mut self, allowance: &Allowance) -> Result<bool> {
+        Ok(self.state.set_allowance(allowance))
+    }
+
+    async fn lock_allowances(
+        &mut self,
+        tenant: TenantId,
+        agent: AgentId,
+    ) -> Result<(Timestamp, Vec<Standing>)> {
+        let mut standings = self.state.standings(tenant);
+        standings.retain(|standing| standing.allowance.agent.is_none_or(|of| of == agent));
+        Ok((self.state.now, standings))
+    }
+
+    async fn hold(&mut self, hold: &Hold, now: Timestamp) -> Result<()> {
+        self.state.hold(hold, now);
+        Ok(())
     }
 
     async fn put_artifact(

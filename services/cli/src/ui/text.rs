@@ -114,11 +114,6 @@ fn unquoted<'a>(payload: &v1::Payload, text: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// Money in millionths of a US dollar.
-pub(crate) fn dollars(micros: u64) -> String {
-    format!("${}.{:04}", micros / 1_000_000, micros % 1_000_000 / 100)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,7 +133,6 @@ mod tests {
         assert_eq!([0, 1023, 1536, 3 << 20].map(size), ["0 B", "1023 B", "1.5 KiB", "3.0 MiB"]);
         assert_eq!(count(1, "entry", "entries"), "1 entry");
         assert_eq!(count(2000, "entry", "entries"), "2,000 entries");
-        assert_eq!(dollars(1_234_567), "$1.2345");
     }
 
     #[test]

@@ -38,6 +38,28 @@ fn a_specification_is_published_once() {
 }
 
 #[test]
+fn allowances_are_set_and_shown() {
+    let dev = Dev::start();
+    let file = dev.file("agent.yaml", AGENT);
+    dev.json(&["apply", "-f", &file]);
+    let set = ["allowances", "set", "--per", "day", "--agent", "sample", "--cost", "0.5"];
+    let ended = dev.run(&set);
+    assert_eq!(ended.out, "allowance of agent sample for each day set\n", "{}", ended.err);
+    dev.json(&["allowances", "set", "--per", "month", "--tokens", "3000"]);
+    dev.json(&["run", "sample", "--input", "tea", "--wait"]);
+    let listed = dev.run(&["allowances", "list"]).out;
+    let lines: Vec<Vec<&str>> =
+        listed.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(lines[1][..6], ["the", "tenant", "month", "tokens", "3,000", "20"], "{listed}");
+    assert_eq!(lines[2][..5], ["agent", "sample", "day", "money", "$0.5000"], "{listed}");
+    let ended = dev.run(&["allowances", "unset", "--per", "month"]);
+    assert_eq!(ended.out, "allowance of the tenant for each month removed\n");
+    assert_eq!(dev.json(&["allowances", "list"])["allowances"].as_array().unwrap().len(), 1);
+    let nothing = dev.run(&["allowances", "set", "--per", "day"]);
+    assert!(nothing.status == 2 && nothing.err.contains("--cost"), "{}", nothing.err);
+}
+
+#[test]
 fn all_problems_of_a_specification_are_told_and_nothing_is_published() {
     let dev = Dev::start();
     let good = dev.file("good.yaml", AGENT);

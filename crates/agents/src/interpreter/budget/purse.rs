@@ -46,6 +46,18 @@ impl<'a> Purse<'a> {
         }
     }
 
+    /// What a model was asked for, or nothing if it is to be asked again.
+    pub(in crate::interpreter) async fn paid<T>(
+        &self,
+        place: &Context,
+        asked: Result<T, Stop>,
+    ) -> Result<Option<T>, Stop> {
+        match self.budgets.last() {
+            Some(of_run) => of_run.paid(place, asked).await,
+            None => asked.map(Some),
+        }
+    }
+
     /// Counts this many calls of tools, of which some ask models; false if the run is to wrap up
     /// instead.
     pub(in crate::interpreter) async fn admit_calls(

@@ -73,19 +73,39 @@ impl Machine<'_> {
         state: &mut State,
     ) -> Result<Result<Reply, Failure>, Stop> {
         state.budget.admit(visit.scope).await?;
-        let step = visit.step("model", EntryKind::Model);
-        let step = step.input(&(&request.system, &request.messages));
         let wanted = self.wanted(visit, candidates);
-        let reply = step.run_metered(async |attempt: Attempt| {
-            let reply = self.routes.router.reply(&wanted, request, &attempt.publisher).await?;
-            let usage = reply.usage.clone();
-            Ok((reply, usage))
-        });
-        let reply: Result<Reply, Failure> = caught(reply.await)?;
+        let reply = loop {
+            let asked = self.reply(visit, &wanted, request).await;
+            match state.budget.paid(visit.scope, asked).await {
+                Ok(None) => {}
+                Ok(Some(reply)) => break Ok(reply),
+                Err(stop) => break Err(stop),
+            }
+        };
+        let reply: Result<Reply, Failure> = caught(reply)?;
         if let Ok(reply) = &reply {
             state.budget.spend(&reply.usage);
         }
         Ok(reply.and_then(whole))
+    }
+
+    async fn reply(
+        &self,
+        visit: &Visit<'_>,
+        wanted: &Wanted<'_>,
+        request: &Request,
+    ) -> Result<Reply, Stop> {
+        let step = visit.step("model", EntryKind::Model);
+        let step = step.input(&(&request.system, &request.messages));
+        let router = &self.routes.router;
+        step.run_metered(async |attempt: Attempt| {
+            let estimate = || router.estimate(wanted, request);
+            self.interpreter.parts.tenants.reserve(visit.scope, &attempt, estimate).await?;
+            let reply = router.reply(wanted, request, &attempt.publisher).await?;
+            let usage = reply.usage.clone();
+            Ok((reply, usage))
+        })
+        .await
     }
 
     pub(super) async fn embed(

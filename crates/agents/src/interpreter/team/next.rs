@@ -107,8 +107,12 @@ impl Table<'_> {
                 return Ok(Next::End);
             }
             let turn = Turn { scope, last: false };
-            let Asked { reply, .. } =
-                ask(&agent, &turn, messages.clone(), Vec::new(), false).await?;
+            let Asked { reply, .. } = loop {
+                let asked = ask(&agent, &turn, messages.clone(), Vec::new(), false).await;
+                if let Some(asked) = state.budget.paid(&turn.scope, asked).await? {
+                    break asked;
+                }
+            };
             state.budget.spend(&reply.usage);
             if let Some(name) = named(&reply.text, &self.team.members) {
                 return Ok(Next::named(name));

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use tenure_core::agent::{Agent, Alias, Artifact, Tenant, Version};
+use tenure_core::allowance::Standing;
 use tenure_core::queue::Ready;
 use tenure_core::run::InboxItem;
 use tenure_core::{AgentId, Entry, Interrupt, RunId, TenantId, Timestamp};
@@ -19,6 +20,7 @@ pub(super) const KEYS: [&str; 2] = ["k", "é"];
 #[derive(Clone)]
 pub(super) struct Contents {
     tenants: Vec<Tenant>,
+    standings: Vec<(Timestamp, Vec<Standing>)>,
     agents: Vec<Agent>,
     versions: Vec<Version>,
     aliases: Vec<Alias>,
@@ -36,6 +38,7 @@ pub(super) struct Contents {
 impl Contents {
     pub(super) fn assert_equal(&self, model: &Self, what: &str) {
         assert_eq!(self.tenants, model.tenants, "{what}");
+        assert_eq!(self.standings, model.standings, "{what}");
         assert_eq!(self.agents, model.agents, "{what}");
         assert_eq!(self.versions, model.versions, "{what}");
         assert_eq!(self.aliases, model.aliases, "{what}");
@@ -65,6 +68,7 @@ pub(super) struct Seen {
 pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
     let mut contents = Contents {
         tenants: store.list_tenants(None, 999).await.unwrap(),
+        standings: Vec::new(),
         agents: Vec::new(),
         versions: Vec::new(),
         aliases: Vec::new(),
@@ -79,6 +83,7 @@ pub(super) async fn of(store: &dyn Store, seen: &mut Seen) -> Contents {
         artifacts: Vec::new(),
     };
     for tenant in contents.tenants.iter().map(|tenant| tenant.id).collect::<Vec<_>>() {
+        contents.standings.push(store.list_standings(tenant).await.unwrap());
         contents.add_agents(store, tenant, seen).await;
         contents.add_runs(store, tenant, seen).await;
         contents.add_interrupts(store, tenant).await;

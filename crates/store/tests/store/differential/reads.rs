@@ -53,6 +53,8 @@ async fn read_tenants(step: &mut Step<'_>) {
 async fn read_agents(step: &mut Step<'_>, tenant: TenantId) {
     let store = step.store;
     let text = some_name(step);
+    let (now, standings) = store.list_standings(tenant).await.unwrap();
+    step.note("list_standings", (now, &standings), !standings.is_empty());
     let found = store.find_agent(tenant, &name(text)).await.unwrap();
     step.note("find_agent", &found, found.is_some());
     let limit = step.random.usize(..4);

@@ -1,7 +1,10 @@
 //! Tenants, agents, versions and aliases.
 
-use tenure_core::TenantId;
+use std::time::Duration;
+
 use tenure_core::agent::{Alias, AliasTarget};
+use tenure_core::allowance::{Allowance, Estimate, Hold, Period};
+use tenure_core::{Budget, RunId, TenantId};
 
 use super::Step;
 use crate::world::{agent, name, tenant, version};
@@ -13,11 +16,13 @@ pub(super) async fn act(step: &mut Step<'_>) {
     match step.pick(&tenants) {
         Some(_) if tenants.len() < 2 && step.random.bool() => insert_tenant(step).await,
         None => insert_tenant(step).await,
-        Some(tenant) => match step.random.u32(..5) {
+        Some(tenant) => match step.random.u32(..8) {
             0 => insert_agent(step, tenant).await,
             1 => publish(step, tenant).await,
             2 => set_cap(step, tenant).await,
             3 => set_policy(step, tenant).await,
+            4 | 5 => set_allowance(step, tenant).await,
+            6 => hold(step, tenant).await,
             _ => set_alias(step, tenant).await,
         },
     }
@@ -79,6 +84,42 @@ async fn set_policy(step: &mut Step<'_>, tenant: TenantId) {
     let set = tx.set_policy(tenant, policy.as_deref()).await.unwrap();
     tx.commit().await.unwrap();
     step.note("set_policy", set, set && policy.is_some());
+}
+
+async fn set_allowance(step: &mut Step<'_>, tenant: TenantId) {
+    let agents = step.agents(tenant).await;
+    let agent = step.pick(&agents).filter(|_| step.random.bool());
+    let period = step.pick(&Period::ALL).unwrap();
+    let mut bound = || step.random.bool().then(|| step.random.u64(..1_000));
+    let budget = Budget { cost_micros: bound(), tokens: bound(), tool_calls: bound() };
+    let mut tx = step.store.begin().await.unwrap();
+    let set = tx.set_allowance(&Allowance { tenant, agent, period, budget }).await.unwrap();
+    tx.commit().await.unwrap();
+    step.note("set_allowance", set, set && !budget.is_unlimited());
+}
+
+/// For a run and a step that may be there or not: nobody looks.
+async fn hold(step: &mut Step<'_>, tenant: TenantId) {
+    let (agents, runs) = (step.agents(tenant).await, step.runs(tenant).await);
+    let Some(agent) = step.pick(&agents) else { return };
+    let run = step.pick(&runs).unwrap_or_else(|| RunId::new(step.id()));
+    let mut tx = step.store.begin().await.unwrap();
+    let (now, standings) = tx.lock_allowances(tenant, agent).await.unwrap();
+    step.note("lock_allowances", (now, &standings), !standings.is_empty());
+    let hold = Hold {
+        tenant,
+        run,
+        agent,
+        key: format!("turn/{}/model", step.random.u32(..3)).parse().unwrap(),
+        estimate: Estimate {
+            cost_micros: step.random.bool().then(|| step.random.u64(..1_000)),
+            tokens: step.random.u64(..1_000),
+        },
+        until: now + Duration::from_secs(step.random.u64(1..90)),
+    };
+    tx.hold(&hold, now).await.unwrap();
+    tx.commit().await.unwrap();
+    step.note("hold", (), true);
 }
 
 async fn set_alias(step: &mut Step<'_>, tenant: TenantId) {
