@@ -23,7 +23,7 @@ use tenure_sdk::{Context, Payload, Stop};
 use tenure_spec::Policy;
 
 use crate::hooks::{Hook, Hooks, RemoteHooks};
-use crate::mcp::{Reach, Servers};
+use crate::mcp::{Logins, Reach, Servers};
 use crate::model::{ModelConfig, Models, Router};
 use crate::secrets::ToolSecrets;
 use crate::tenants::Tenants;
@@ -62,6 +62,8 @@ pub struct Settings {
     pub sandbox: Option<PathBuf>,
     /// The secrets that tools may use.
     pub secrets: ToolSecrets,
+    /// How MCP servers are logged in to.
+    pub logins: Logins,
     /// What tools may do at most, whatever the policy of an agent says.
     pub policy: Option<Policy>,
 }
@@ -79,6 +81,7 @@ impl Settings {
             readable: Vec::new(),
             sandbox: None,
             secrets: ToolSecrets::default(),
+            logins: Logins::default(),
             policy: None,
         }
     }
@@ -147,6 +150,7 @@ impl Interpreter {
             programs: permits.programs.clone(),
             variables: permits.environment.clone(),
             folder: permits.files.clone(),
+            logins: settings.logins,
         };
         let servers = Servers::new(reach).map_err(|error| SetupError::Http(error.to_string()))?;
         let servers = Arc::new(servers);

@@ -2,9 +2,10 @@
 //!
 //! A server has one connection for each tenant and configuration, shared by runs. It is opened when
 //! it is first needed, and again after it has died. `process` and `http` reach servers, `connection`
-//! speaks with one, `translate` makes our words of what it says, `trouble` says what went wrong and
+//! speaks with one, `auth` logs in, `translate` makes our words of what it says, `trouble` says what went wrong and
 //! whether anything may have happened. Nothing here knows runs or models.
 
+mod auth;
 mod client;
 mod connection;
 mod http;
@@ -25,6 +26,7 @@ use crate::secrets::ToolSecrets;
 use crate::tools::command::Variables;
 use crate::tools::offer::Offer;
 
+pub use auth::{Credentials, Login, Logins};
 use connection::Connection;
 pub(crate) use http::header;
 pub use translate::Listed;
@@ -44,12 +46,14 @@ pub struct Reach {
     pub variables: Variables,
     /// The folder that programs are started in.
     pub folder: PathBuf,
+    /// How servers are logged in to.
+    pub logins: Logins,
 }
 
 /// The servers that a worker is connected to.
 pub struct Servers {
     reach: Reach,
-    client: reqwest::Client,
+    clients: http::Clients,
     slots: Mutex<HashMap<Key, Arc<Slot>>>,
 }
 
@@ -86,7 +90,7 @@ struct Opened {
 impl Servers {
     /// No connection yet. A rustls crypto provider must be installed.
     pub fn new(reach: Reach) -> Result<Self, reqwest::Error> {
-        Ok(Self { reach, client: http::client()?, slots: Mutex::default() })
+        Ok(Self { reach, clients: http::Clients::new()?, slots: Mutex::default() })
     }
 
     /// The tools of a server, those that `server.tools` names.
@@ -113,9 +117,9 @@ impl Servers {
 
     async fn list_at(&self, tenant: &str, server: &McpTools) -> Result<Offer<Listed>, Trouble> {
         let slot = self.slot(tenant, server)?;
-        let opened = self.connection(&slot, server).await?;
+        let opened = self.connection(&slot, tenant, server).await?;
         let done = opened.connection.list(server).await;
-        match self.again(&slot, &opened, server, done.as_ref().err()).await? {
+        match self.again(&slot, &opened, tenant, server, done.as_ref().err()).await? {
             Some(connection) => connection.list(server).await,
             None => done,
         }
@@ -128,9 +132,9 @@ impl Servers {
         call: Call<'_>,
     ) -> Result<Value, Trouble> {
         let slot = self.slot(tenant, server)?;
-        let opened = self.connection(&slot, server).await?;
+        let opened = self.connection(&slot, tenant, server).await?;
         let done = opened.connection.call(server, &call).await;
-        match self.again(&slot, &opened, server, done.as_ref().err()).await? {
+        match self.again(&slot, &opened, tenant, server, done.as_ref().err()).await? {
             Some(connection) => connection.call(server, &call).await,
             None => done,
         }
@@ -142,6 +146,7 @@ impl Servers {
         &self,
         slot: &Slot,
         opened: &Opened,
+        tenant: &str,
         server: &McpTools,
         trouble: Option<&Trouble>,
     ) -> Result<Option<Arc<Connection>>, Trouble> {
@@ -150,17 +155,22 @@ impl Servers {
         if opened.fresh || !matches!(trouble, Trouble::Unreachable(_)) {
             return Ok(None);
         }
-        self.connection(slot, server).await.map(|opened| Some(opened.connection))
+        self.connection(slot, tenant, server).await.map(|opened| Some(opened.connection))
     }
 
-    async fn connection(&self, slot: &Slot, server: &McpTools) -> Result<Opened, Trouble> {
+    async fn connection(
+        &self,
+        slot: &Slot,
+        tenant: &str,
+        server: &McpTools,
+    ) -> Result<Opened, Trouble> {
         // Held while it opens: whoever comes meanwhile gets the same one.
         let mut open = slot.open.lock().await;
         if let Some(connection) = open.as_ref().filter(|connection| !connection.is_closed()) {
             return Ok(Opened { connection: connection.clone(), fresh: false });
         }
         // Boxed: it is large, and seldom needed.
-        let opening = Box::pin(Connection::open(server, &self.reach, &self.client));
+        let opening = Box::pin(Connection::open(tenant, server, &self.reach, &self.clients));
         let connection = opening.await?;
         let connection = Arc::new(connection);
         *open = Some(connection.clone());
@@ -214,8 +224,8 @@ fn make_room(slots: &mut HashMap<Key, Arc<Slot>>) -> Result<(), Trouble> {
 
 /// What makes two configurations the same server.
 fn place(server: &McpTools) -> String {
-    let McpTools { url, headers, command, args, env, elicitation, .. } = server;
-    serde_json::json!([url, headers, command, args, env, elicitation]).to_string()
+    let McpTools { url, headers, auth, command, args, env, elicitation, .. } = server;
+    serde_json::json!([url, headers, auth, command, args, env, elicitation]).to_string()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Secrets of a worker that tools may use: `env://NAME` in a header, a variable or a parameter.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 use tenure_sdk::Failure;
@@ -12,10 +12,16 @@ use crate::model::Secret;
 /// Bytes of a secret at least: it is taken out of whatever tools say, and a shorter word stands
 /// there by chance.
 const SHORTEST: usize = 8;
+/// Tokens that are remembered: more than a worker uses within the time that one is good for.
+const LEARNED: usize = 1_000;
 
 /// The secrets that tools may use. The process that runs the interpreter fills it. Cloning is cheap.
 #[derive(Clone, Debug, Default)]
-pub struct ToolSecrets(Arc<BTreeMap<String, Granted>>);
+pub struct ToolSecrets {
+    granted: Arc<BTreeMap<String, Granted>>,
+    /// What the worker was given while it works, the oldest first.
+    learned: Arc<RwLock<VecDeque<Secret>>>,
+}
 
 #[derive(Clone, Debug)]
 struct Granted {
@@ -42,8 +48,38 @@ impl ToolSecrets {
             return Err(format!("the tool secret `{name}` has less than {SHORTEST} characters"));
         }
         let host = host.map(str::to_ascii_lowercase);
-        Arc::make_mut(&mut self.0).insert(name.into(), Granted { secret, host });
+        Arc::make_mut(&mut self.granted).insert(name.into(), Granted { secret, host });
         Ok(())
+    }
+
+    /// Takes a token out of whatever tools say from now on. One that is too short for that is none.
+    pub(crate) fn learn(&self, token: &str) {
+        if token.trim().len() < SHORTEST {
+            return;
+        }
+        let secret = Secret::new(token);
+        let mut learned = self.learned.write().unwrap_or_else(PoisonError::into_inner);
+        if learned.iter().any(|known| known.reveal() == secret.reveal()) {
+            return;
+        }
+        if learned.len() == LEARNED {
+            learned.pop_front();
+        }
+        learned.push_back(secret);
+    }
+
+    /// The secret that `env://NAME` is, for a host that somebody else has named: it must be the one
+    /// that the secret was granted for.
+    pub(crate) fn fill_for(&self, reference: &str, host: &str) -> Result<String, Failure> {
+        let name = reference.strip_prefix(SECRET).unwrap_or_default();
+        if self.granted.get(name).is_some_and(|granted| granted.host.is_none()) {
+            let message = format!(
+                "a login chooses where it sends `{name}`; if `{host}` is right, grant it for that \
+                 host: `--tool-secret {name}@{host}`"
+            );
+            return Err(Failure::permanent("secret_host", message));
+        }
+        self.fill(reference, Receiver::Host(host))
     }
 
     /// `text` with the values of the secrets that it refers to.
@@ -69,7 +105,7 @@ impl ToolSecrets {
     }
 
     fn value(&self, name: &str, receiver: Receiver<'_>) -> Result<&Secret, Failure> {
-        let Some(granted) = self.0.get(name) else {
+        let Some(granted) = self.granted.get(name) else {
             let message = format!(
                 "the worker has no secret `{name}`; start it with `--tool-secret {name}` and that \
                  variable in its environment"
@@ -88,12 +124,20 @@ impl ToolSecrets {
 
     /// `text` without any secret: servers like to quote a wrong key.
     pub(crate) fn remove_from(&self, text: &str) -> String {
-        self.0.values().fold(text.to_owned(), |text, granted| granted.secret.remove_from(&text))
+        let granted = self.granted.values().map(|granted| &granted.secret);
+        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
+        let all = granted.chain(learned.iter());
+        all.fold(text.to_owned(), |text, secret| secret.remove_from(&text))
+    }
+
+    fn is_empty(&self) -> bool {
+        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
+        self.granted.is_empty() && learned.is_empty()
     }
 
     /// `value` without any secret, in texts and in names of fields.
     pub(crate) fn clean(&self, value: Value) -> Value {
-        if self.0.is_empty() {
+        if self.is_empty() {
             return value;
         }
         match value {
@@ -146,6 +190,25 @@ mod tests {
             assert!(!failure.message.contains("2222"));
         }
         assert!(secrets().grant("S", None, "short").is_err());
+    }
+
+    #[test]
+    fn a_login_sends_a_secret_only_where_it_was_granted_for() {
+        assert_eq!(secrets().fill_for("env://B", "api.example.com").unwrap(), "bbbb-2222");
+        for (reference, code) in
+            [("env://A", "secret_host"), ("env://B", "secret_host"), ("env://C", "secret_missing")]
+        {
+            assert_eq!(secrets().fill_for(reference, "evil.example").unwrap_err().code, code);
+        }
+    }
+
+    #[test]
+    fn what_was_learned_is_cleaned_too() {
+        let secrets = ToolSecrets::default();
+        let copy = secrets.clone();
+        copy.learn("token-1234");
+        copy.learn("a");
+        assert_eq!(secrets.clean(json!("a token-1234")), json!("a [key]"));
     }
 
     #[test]

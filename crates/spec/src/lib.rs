@@ -67,8 +67,8 @@ pub use span::{InvalidSpan, Span};
 pub use spec::{Kind, Spec};
 pub use team::Team;
 pub use tools::{
-    AgentTool, CommandTool, Effect, Elicitation, HookTool, Isolation, Manner, McpTools,
-    OpenApiTools, SECRET, Tool,
+    AgentTool, CommandTool, Effect, Elicitation, Grant, HookTool, Isolation, Manner, McpAuth,
+    McpTools, OpenApiTools, SECRET, Tool,
 };
 pub use window::Window;
 

@@ -27,7 +27,7 @@ pub use agent::{AgentTool, Manner};
 pub use command::{CommandTool, Isolation};
 pub use effect::Effect;
 pub use hook::HookTool;
-pub use mcp::{Elicitation, McpTools};
+pub use mcp::{Elicitation, Grant, McpAuth, McpTools};
 pub use openapi::OpenApiTools;
 pub use values::SECRET;
 
@@ -68,7 +68,7 @@ pub enum Tool {
     /// Has a hook of the worker do something.
     Hook(HookTool),
     /// The tools of an MCP server.
-    Mcp(McpTools),
+    Mcp(Box<McpTools>),
     /// The operations of a service.
     OpenApi(Box<OpenApiTools>),
 }
@@ -156,11 +156,14 @@ impl Tool {
         let fields = node.fields(&SOURCES)?;
         let agent = fields.read("agent", AgentTool::read).map(Self::Agent);
         let hook = || fields.read("hook", HookTool::read).map(Self::Hook);
-        let mcp = || fields.read("mcp", McpTools::read).map(Self::Mcp);
+        let mcp = || fields.read("mcp", McpTools::read).map(Box::new);
         let openapi = || fields.read("openapi", OpenApiTools::read).map(Box::new);
         let command = || fields.read("command", CommandTool::read).map(Box::new);
         let agent = agent.or_else(|| command().map(Self::Command));
-        agent.or_else(hook).or_else(mcp).or_else(|| openapi().map(Self::OpenApi))
+        agent
+            .or_else(hook)
+            .or_else(|| mcp().map(Self::Mcp))
+            .or_else(|| openapi().map(Self::OpenApi))
     }
 }
 

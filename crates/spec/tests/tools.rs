@@ -13,6 +13,11 @@ fn sources_are_read_and_read_back() {
            headers: {Authorization: 'Bearer env://DOCS_TOKEN'}, effects: {search: read}}}",
         "{mcp: {name: files, command: npx, args: [-y, files], env: {KEY: 'env://KEY', LANG: C},
            timeout: 20m, elicitation: defaults}}",
+        "{mcp: {name: crm, url: 'https://crm.example.com/mcp', auth: {grant: client_credentials,
+           client_id: tenure, client_secret: 'env://CRM', scopes: ['crm:read']}}}",
+        "{mcp: {name: crm, url: 'http://localhost:9/mcp', auth: {grant: client_credentials,
+           client_id: tenure, private_key: 'env://CRM'}}}",
+        "{mcp: {name: mail, url: 'https://mail.example.com/mcp', auth: {grant: authorization_code}}}",
         "{openapi: {name: pets, spec: 'https://pets.example.com/openapi.json',
            operations: ['GET /pets'], hidden: {api-key: 'env://PETS'}}}",
         "{openapi: {name: pets, spec: {openapi: 3.1.0, paths: {}}, base_url: 'http://x'}}",
@@ -50,9 +55,17 @@ fn mistakes_are_told_all_at_once() {
 {mcp: {name: d, command: x, env: {A_TOKEN: abc, B: 'env://'}, timeout: 20m, max_timeout: 1m}},
 {mcp: {name: this-name-is-longer-than-a-source-may-have, url: 'ftp://x', tools: []}},
 {mcp: {name: e, url: 'https://e', effects: {x: sometimes}, elicitation: ask, token: x}},
+{mcp: {name: f, command: x, auth: {}}},
+{mcp: {name: g, url: 'http://g', auth: {grant: client_credentials, client_id: g, client_secret: s3cr3t}}},
+{mcp: {name: h, url: 'https://h', headers: {Authorization: 'env://H'}, auth: {grant: password}}},
+{mcp: {name: i, url: 'https://i', auth: {grant: client_credentials, client_secret: 'env://A'}}},
+{mcp: {name: j, url: 'https://j', auth: {grant: client_credentials, client_id: j,
+    client_secret: 'env://A', private_key: 'env://B', scopes: ['a b']}}},
+{mcp: {name: k, url: 'https://k', auth: {grant: authorization_code, private_key: 'env://A'}}},
 {openapi: {spec: 7}},
 {hook: {name: 'a b'}}";
     let problems = parse(&agent(tools)).unwrap_err().to_string();
     insta::assert_snapshot!(problems);
     assert!(!problems.contains("sk-123456") && !problems.contains("abc"));
+    assert!(!problems.contains("s3cr3t"));
 }

@@ -11,7 +11,7 @@ mod value;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 use tenure_core::Name;
 
 pub(crate) use agents::{Agents, Tenants};
@@ -20,6 +20,7 @@ pub(crate) use inbox::{Filter, Inbox, ListInbox, Which};
 pub(crate) use policy::Policy;
 pub(crate) use run::{Input, Run, Terms, TurnPolicy};
 pub(crate) use runs::{Fork, Given, ListRuns, Patch, Runs, Steer, Tools};
+pub(crate) use tenure_worker::Output;
 pub(crate) use value::{AgentRef, Cap};
 
 /// Where a control plane listens unless it is told otherwise.
@@ -70,15 +71,6 @@ pub(crate) struct Global {
         help_heading = "Global options"
     )]
     pub(crate) output: Output,
-}
-
-/// Who reads the output.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Output {
-    /// Tables and sentences.
-    Text,
-    /// JSON only: one object, or one line per event.
-    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -19,17 +19,18 @@ pub struct Backends {
     /// File with the backends of models and their pools.
     #[arg(id = "file", long = "models", value_name = "FILE", env = "TENURE_MODELS")]
     pub models: PathBuf,
-    /// How it is written.
-    #[arg(long, default_value = "table")]
+    /// For people, or JSON for programs.
+    // Its id is that of the option of the `tenure` command, which is the same one there.
+    #[arg(long, value_enum, default_value_t = Output::Text)]
     pub output: Output,
 }
 
-/// How a look at the backends is written.
+/// Who reads the output. The option of the `tenure` command is the same one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Output {
-    /// For people.
-    Table,
-    /// For programs.
+    /// Tables and sentences.
+    Text,
+    /// JSON only: one object, or one line per event.
     Json,
 }
 
@@ -41,7 +42,7 @@ impl Backends {
         let models = Models::new(config).map_err(anyhow::Error::msg)?;
         let reports = models.pools().check().await;
         let text = match self.output {
-            Output::Table => table(&reports),
+            Output::Text => table(&reports),
             Output::Json => format!("{}\n", serde_json::to_string_pretty(&reports)?),
         };
         io::stdout().write_all(text.as_bytes())?;

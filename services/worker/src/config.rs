@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use anyhow::Context as _;
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand};
+use tenure_agents::mcp::{Credentials, Logins};
+use tenure_agents::model::pools::SharedLimits;
 use tenure_agents::tools::command::Variables;
 use tenure_agents::{
     DefaultModel, Hook, ModelConfig, Policy, Prices, Secret, ToolSecrets, read_policy, read_script,
@@ -65,6 +67,14 @@ pub struct Config {
     /// specifications name as `model: {pool: NAME}`.
     #[arg(id = "backends", long = "models", value_name = "FILE", env = "TENURE_MODELS")]
     pub backends: Option<PathBuf>,
+    /// Redis by which workers share the limits of backends: `redis://…`, `rediss://…` for TLS, or
+    /// `unix:///PATH`. Without it, and while it is away, each worker counts by itself.
+    #[arg(long, env = "TENURE_REDIS_URL", hide_env_values = true)]
+    pub redis_url: Option<String>,
+    /// What the names of keys in that Redis begin with; another one for each installation that
+    /// shares it.
+    #[arg(long, env = "TENURE_REDIS_PREFIX", default_value = "tenure")]
+    pub redis_prefix: String,
     /// File with what calls of models cost, instead of the table that the worker comes with; see
     /// docs/models.md.
     #[arg(long = "prices", value_name = "FILE", env = "TENURE_PRICES")]
@@ -128,6 +138,13 @@ pub struct Config {
     /// lets a demonstration or a test kill the worker exactly between two steps.
     #[arg(long, hide = true, value_name = "STEPS")]
     pub hold_after: Option<usize>,
+    /// Folder with the logins of people at MCP servers (`mcp-login`), which its owner alone may read.
+    /// Without it agents act for nobody there.
+    #[arg(long, value_name = "DIR", env = "TENURE_MCP_CREDENTIALS")]
+    pub mcp_credentials: Option<PathBuf>,
+    /// Let MCP servers name authorization servers with private addresses.
+    #[arg(long, env = "TENURE_MCP_AUTH_PRIVATE")]
+    pub mcp_auth_private: bool,
     /// How models are reached.
     #[arg(skip)]
     pub models: ModelConfig,
@@ -142,6 +159,34 @@ pub enum Command {
     /// Ask each backend of models once what models it has, and show how it is. The status is 1 if
     /// one of them is down.
     Backends(Backends),
+    /// Log in to an MCP server, for the agents of this worker's tenant.
+    ///
+    /// Prints a link to open in a browser of this machine, waits at most 10 minutes for the answer,
+    /// and keeps the tokens in the folder of `--mcp-credentials`, which stands before `mcp-login`, as
+    /// `--tenant` does. Agents whose specifications say `auth: {grant: authorization_code}` for this
+    /// server then act for whoever has logged in.
+    McpLogin(McpLogin),
+}
+
+/// Which server, and as whom.
+#[derive(Args, Clone, Debug)]
+pub struct McpLogin {
+    /// Address of the server, as specifications have it.
+    pub server: String,
+    /// What to ask for; may be given several times. Without it what the server says it needs.
+    #[arg(long = "scope", value_name = "SCOPE")]
+    pub scopes: Vec<String>,
+    /// What the authorization server knows this client by: an id that it has given out, or the https
+    /// address of the client's metadata document. Without it the client registers itself.
+    #[arg(long, value_name = "ID")]
+    pub client_id: Option<String>,
+    /// Variable of this process with the client's secret, if it has one.
+    #[arg(long, value_name = "NAME", requires = "client_id")]
+    pub client_secret_env: Option<String>,
+    /// Port of this machine that the browser brings the answer to; any, unless the client was
+    /// registered with one.
+    #[arg(long, default_value = "0")]
+    pub port: u16,
 }
 
 impl Config {
@@ -162,6 +207,20 @@ impl Config {
     /// The secrets that tools may use.
     pub(crate) fn secrets(&self) -> anyhow::Result<ToolSecrets> {
         secrets(&self.tool_secrets, |name| env::var(name).ok())
+    }
+
+    /// How MCP servers are logged in to. Agents must not read what they are logged in with.
+    pub(crate) fn logins(&self) -> anyhow::Result<Logins> {
+        let folder = self.mcp_credentials.as_deref().map(real);
+        let seen = |dir: &&PathBuf| folder.as_ref().is_some_and(|f| f.starts_with(real(dir)));
+        if let Some(dir) = [&self.files].into_iter().chain(&self.readable).find(seen) {
+            let dir = dir.display();
+            anyhow::bail!(
+                "--mcp-credentials lies in `{dir}`, which agents read: keep it elsewhere"
+            );
+        }
+        let credentials = self.mcp_credentials.as_ref().map(Credentials::new);
+        Ok(Logins { credentials, private: self.mcp_auth_private })
     }
 
     /// The variables that programs may see, as far as this process has them, and where programs are.
@@ -190,8 +249,16 @@ impl Config {
         }
         if let Some(path) = &self.backends {
             models.backends = backends::read(path)?;
+            models.backends.limits = self.limits()?;
         }
         Ok(models)
+    }
+
+    /// Where workers share the limits of backends.
+    fn limits(&self) -> anyhow::Result<Option<SharedLimits>> {
+        let limits = |url: &String| SharedLimits::new(url, &self.redis_prefix);
+        let limits = self.redis_url.as_ref().map(limits).transpose();
+        limits.map_err(|why| anyhow::anyhow!("--redis-url: {why}"))
     }
 
     /// The hooks of the file.
@@ -201,6 +268,14 @@ impl Config {
         let hooks = Hook::list(&text);
         hooks.map_err(|why| anyhow::anyhow!("the hooks of {}: {why}", path.display()))
     }
+}
+
+/// Where a path really leads, as far as it exists.
+fn real(path: &Path) -> PathBuf {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.into());
+    let parts = whole.ancestors().map(|there| (there.canonicalize(), whole.strip_prefix(there)));
+    let mut real = parts.filter_map(|(there, rest)| Some(there.ok()?.join(rest.ok()?)));
+    real.next().unwrap_or(whole.clone())
 }
 
 /// The secrets of this list, each NAME or NAME@HOST.
@@ -295,6 +370,23 @@ mod tests {
     }
 
     #[test]
+    fn backends_are_read_for_work_and_for_a_look() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("models.toml");
+        std::fs::write(&file, "[[backend]]\nname = 'a'\nprovider = 'opnai'").unwrap();
+        let line = format!("tenure-worker --models {} --redis-url http://x", file.display());
+        let config = parse(&line).unwrap();
+        let problem = format!("{:#}", config.models().unwrap_err());
+        assert!(problem.contains("models.toml:\nbackend[0].provider: unknown"), "{problem}");
+        std::fs::write(&file, "[[backend]]\nname = 'a'\nprovider = 'openai'").unwrap();
+        let problem = format!("{:#}", config.models().unwrap_err());
+        assert!(problem.starts_with("--redis-url: this is not the URL of a Redis"), "{problem}");
+        let line = format!("tenure-worker backends --models {} --output json", file.display());
+        let Some(Command::Backends(look)) = parse(&line).unwrap().command else { panic!("{line}") };
+        assert_eq!((look.models, look.output), (file, crate::Output::Json));
+    }
+
+    #[test]
     fn the_model_of_graphs_may_be_a_script() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("talk.yaml");
@@ -314,6 +406,40 @@ mod tests {
         assert!(missing.to_string().contains("--tool-secret A"));
         let granted = format!("{:?}", secrets(&list, |_| Some("12345678".into())).unwrap());
         assert!(granted.contains("x.example") && !granted.contains("12345678"), "{granted}");
+    }
+
+    #[test]
+    fn a_login_stands_after_the_worker_that_it_is_for() {
+        let line = "tenure-worker --tenant a --mcp-credentials /c mcp-login https://x --scope a \
+            --scope b --client-id i --client-secret-env S";
+        let config = parse(line).unwrap();
+        assert_eq!(config.mcp_credentials, Some("/c".into()));
+        let Some(Command::McpLogin(login)) = config.command else { panic!("it is a login") };
+        assert_eq!((&*login.server, login.scopes.len(), login.port), ("https://x", 2, 0));
+        assert!(parse("tenure-worker mcp-login").is_err());
+        assert!(parse("tenure-worker mcp-login https://x --client-secret-env S").is_err());
+    }
+
+    #[test]
+    fn logins_are_kept_where_agents_do_not_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |place: &str| dir.path().join(place).display().to_string();
+        std::fs::create_dir_all(at("files")).unwrap();
+        let logins = |folder: &str, more: &str| {
+            let (files, folder) = (at("files"), at(folder));
+            let line = format!("tenure-worker --files {files} --mcp-credentials {folder}{more}");
+            parse(&line).unwrap().logins().map(|logins| logins.credentials.is_some())
+        };
+        assert!(logins("logins", "").unwrap());
+        assert!(logins("files-of-others", "").unwrap());
+        for (folder, more) in [
+            ("files", String::new()),
+            ("files/new/logins", String::new()),
+            ("logins", format!(" --allow-read {}", at(""))),
+        ] {
+            let refused = logins(folder, &more).unwrap_err().to_string();
+            assert!(refused.contains("keep it elsewhere"), "{refused}");
+        }
     }
 
     #[test]

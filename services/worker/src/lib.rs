@@ -6,6 +6,7 @@
 mod announce;
 mod backends;
 mod config;
+mod login;
 
 use std::future;
 use std::sync::Arc;
@@ -16,16 +17,20 @@ use tenure_sdk::{Client, Worker};
 use tokio_util::sync::CancellationToken;
 
 pub use backends::{Backends, Output};
-pub use config::{Command, Config};
+pub use config::{Command, Config, McpLogin};
 pub use tenure_agents::sandbox::enter as enter_sandbox;
 
 use announce::Announcer;
 
 /// Does what the command line says, which is [`run`] unless there is a command; whether what it
-/// looked at is well.
+/// looked at is well. A rustls crypto provider must be installed.
 pub async fn execute(config: Config, shutdown: CancellationToken) -> anyhow::Result<bool> {
     match &config.command {
         Some(Command::Backends(backends)) => backends.show(&config.models).await,
+        Some(Command::McpLogin(login)) => tokio::select! {
+            done = login::run(&config, login) => done.context("nobody was logged in").map(|()| true),
+            () = shutdown.cancelled() => anyhow::bail!("the login was given up"),
+        },
         None => run(config, shutdown).await.map(|()| true),
     }
 }
@@ -41,6 +46,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> anyhow::Result<
         hooks: config.hooks()?,
         programs: config.programs.clone(),
         secrets: config.secrets()?,
+        logins: config.logins()?,
         environment: config.environment(),
         readable: config.readable.clone(),
         sandbox: Some(tenure_agents::sandbox::this_program()),

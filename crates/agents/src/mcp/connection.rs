@@ -40,9 +40,10 @@ pub(super) struct Connection {
 impl Connection {
     /// Connects to the server, or starts it.
     pub(super) async fn open(
+        tenant: &str,
         server: &McpTools,
         reach: &Reach,
-        http: &reqwest::Client,
+        clients: &http::Clients,
     ) -> Result<Self, Trouble> {
         let listeners = Listeners::default();
         let client = Client {
@@ -51,8 +52,15 @@ impl Connection {
             listeners: listeners.clone(),
         };
         let (program, opening) = if let Some(url) = &server.url {
-            let transport = http::transport(url, &server.headers, &reach.secrets, http)?;
-            (None, tokio::time::timeout(CONNECT, client.serve(transport)).await)
+            let opening = match http::transport(url, tenant, server, reach, clients)? {
+                http::Transport::Plain(transport) => {
+                    tokio::time::timeout(CONNECT, client.serve(transport)).await
+                }
+                http::Transport::Authorized(transport) => {
+                    tokio::time::timeout(CONNECT, client.serve(transport)).await
+                }
+            };
+            (None, opening)
         } else {
             let (program, pipes) = process::start(server, reach)?;
             (Some(program), tokio::time::timeout(CONNECT, client.serve(pipes)).await)

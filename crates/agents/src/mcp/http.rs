@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use reqwest::Url;
 use reqwest::header::{HeaderName, HeaderValue};
+use reqwest::redirect::Policy;
 use rmcp::transport::StreamableHttpClientTransport;
 use rmcp::transport::common::client_side_sse::ExponentialBackoff;
 use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig;
 use tenure_sdk::Failure;
+use tenure_spec::McpTools;
 
+use super::Reach;
+use super::auth::{Authorized, Right};
 use super::connection::CONNECT;
 use super::trouble::Trouble;
 use crate::secrets::{Receiver, ToolSecrets};
@@ -23,34 +27,62 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 /// Calls of one server that are sent at a time.
 const AT_A_TIME: usize = 64;
 
-/// The client that reaches all servers. A call may take as long as its source says, so there is no
-/// time limit here. It keeps no cookies, and follows redirects as `http_request` does.
-pub(super) fn client() -> Result<reqwest::Client, reqwest::Error> {
-    reqwest::Client::builder()
-        .connect_timeout(CONNECT)
-        .redirect(http_request::redirects())
-        .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
-        .build()
+/// What reaches all servers. A call may take as long as its source says, so there is no time limit
+/// here. No cookies are kept.
+pub(super) struct Clients {
+    /// Follows redirects as `http_request` does.
+    plain: reqwest::Client,
+    /// For servers with a login: follows none, so that a token goes to nobody else.
+    strict: reqwest::Client,
+}
+
+impl Clients {
+    pub(super) fn new() -> Result<Self, reqwest::Error> {
+        let client = |redirects| {
+            reqwest::Client::builder()
+                .connect_timeout(CONNECT)
+                .redirect(redirects)
+                .user_agent(concat!("tenure/", env!("CARGO_PKG_VERSION")))
+                .build()
+        };
+        Ok(Self { plain: client(http_request::redirects())?, strict: client(Policy::none())? })
+    }
+}
+
+/// A way to a server.
+pub(super) enum Transport {
+    /// To one that wants no login, or is told all in headers.
+    Plain(StreamableHttpClientTransport<reqwest::Client>),
+    /// To one that wants a login.
+    Authorized(StreamableHttpClientTransport<Authorized>),
 }
 
 /// A transport to the server at `url`.
 pub(super) fn transport(
     url: &str,
-    headers: &BTreeMap<String, String>,
-    secrets: &ToolSecrets,
-    client: &reqwest::Client,
-) -> Result<StreamableHttpClientTransport<reqwest::Client>, Trouble> {
+    tenant: &str,
+    server: &McpTools,
+    reach: &Reach,
+    clients: &Clients,
+) -> Result<Transport, Trouble> {
     let wrong = |why: String| Trouble::Unreachable(format!("`{url}`: {why}"));
-    let host = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
-    let receiver = Receiver::Host(host.host_str().unwrap_or_default());
+    let place = Url::parse(url).map_err(|error| wrong(error.to_string()))?;
+    let receiver = Receiver::Host(place.host_str().unwrap_or_default());
     let mut config = StreamableHttpClientTransportConfig::with_uri(url.to_owned())
         .max_concurrent_requests(AT_A_TIME);
-    config.custom_headers = filled(headers, secrets, receiver).map_err(Trouble::Forbidden)?;
+    let headers = filled(&server.headers, &reach.secrets, receiver);
+    config.custom_headers = headers.map_err(Trouble::Forbidden)?;
     let mut pauses = ExponentialBackoff::default();
     pauses.max_times = Some(RECONNECTS);
     pauses.base_duration = FIRST_PAUSE;
     config.retry_config = Arc::new(pauses);
-    Ok(StreamableHttpClientTransport::with_client(client.clone(), config))
+    let Some(auth) = &server.auth else {
+        let client = clients.plain.clone();
+        return Ok(Transport::Plain(StreamableHttpClientTransport::with_client(client, config)));
+    };
+    let right = Right::new(tenant, server, auth, place, reach);
+    let client = Authorized { http: clients.strict.clone(), right };
+    Ok(Transport::Authorized(StreamableHttpClientTransport::with_client(client, config)))
 }
 
 fn filled(

@@ -1,6 +1,7 @@
 //! What can go wrong with a server, and whether a call may have happened all the same.
 
 use std::error::Error;
+use std::io;
 use std::time::Duration;
 
 use rmcp::ServiceError;
@@ -9,6 +10,7 @@ use rmcp::transport::streamable_http_client::{HttpStatusError, StreamableHttpErr
 use tenure_sdk::{Failure, IN_DOUBT};
 use tenure_spec::Effect;
 
+use super::auth::Refused;
 use crate::tools::http_request::deepest;
 
 /// What went wrong.
@@ -52,7 +54,7 @@ impl Trouble {
                 "mcp_denied",
                 format!(
                     "MCP server `{server}` wants other credentials; check `headers` and the \
-                     worker's `--tool-secret`"
+                     worker's `--tool-secret`, or let it log in with `auth`"
                 ),
             ),
             Self::Died(why) => lost("mcp_died", format!("MCP server `{server}` died: {why}")),
@@ -102,6 +104,7 @@ impl Trouble {
             return Self::Died(error.to_string());
         };
         match error {
+            Http::Io(error) if let Some(refused) = refused(error) => Self::Forbidden(refused),
             Http::AuthRequired(_) | Http::InsufficientScope(_) => Self::Denied,
             Http::UnexpectedServerResponse(text) if denied(text) => Self::Denied,
             Http::HttpStatus(HttpStatusError { status: 429, .. }) => {
@@ -116,6 +119,12 @@ impl Trouble {
             error => Self::Died(error.to_string()),
         }
     }
+}
+
+/// What a login says, on its way through the transport.
+fn refused(error: &io::Error) -> Option<Failure> {
+    let refused = error.get_ref()?.downcast_ref::<Refused>();
+    refused.map(|refused| refused.0.clone())
 }
 
 fn denied(text: &str) -> bool {

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 use tenure_spec::{Backends, Provider, Script};
 
-use super::pools::Clock;
+use super::pools::{Clock, SharedLimits};
 use super::prices::Prices;
 
 /// A value that is shown to nobody: in no message, log, error or journal (NO-SECRET).
@@ -66,6 +66,8 @@ pub struct BackendConfig {
     pub all: Backends,
     /// The keys of those that have one of their own, by the backend's name.
     pub keys: BTreeMap<String, Secret>,
+    /// Where all workers count what providers let them have; without it each counts by itself.
+    pub limits: Option<SharedLimits>,
     /// What time it is for the health of backends and for limits.
     pub clock: Clock,
 }

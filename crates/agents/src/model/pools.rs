@@ -2,7 +2,7 @@
 //!
 //! What is decided is pure: [`fit`] (can this backend answer?), [`order`] (which is asked first?) and
 //! [`health`] (is it well?). [`backend`] asks and notes what comes of it, [`pooled`] goes on to the
-//! next one, and [`keep`] looks after the models.
+//! next one, [`limits`] holds back what a provider would refuse, and [`keep`] looks after the models.
 
 mod backend;
 mod clock;
@@ -10,6 +10,7 @@ mod fit;
 mod health;
 mod heard;
 mod keep;
+mod limits;
 mod list;
 mod needs;
 mod order;
@@ -29,10 +30,12 @@ use super::keys::BackendConfig;
 use super::remote::Remotes;
 use backend::Backend;
 use health::Rules;
+use limits::Limiter;
 use list::Lister;
 
 pub use clock::Clock;
 pub use health::State;
+pub use limits::SharedLimits;
 pub use pooled::Pooled;
 pub use report::Report;
 
@@ -55,15 +58,12 @@ struct Group {
 
 impl Pools {
     pub(super) fn new(config: BackendConfig, remotes: &Remotes) -> Result<Self, String> {
-        let BackendConfig { all, mut keys, clock } = config;
+        let BackendConfig { all, mut keys, limits, clock } = config;
         let of = |declared: &tenure_spec::backends::Backend| {
             let key = keys.remove(&declared.name);
-            Arc::new(Backend::new(
-                declared.clone(),
-                key,
-                rules(&all, &declared.name),
-                clock.clone(),
-            ))
+            let limiter = Limiter::new(declared, limits.as_ref(), clock.clone());
+            let rules = rules(&all, &declared.name);
+            Arc::new(Backend::new(declared.clone(), key, rules, limiter, clock.clone()))
         };
         let backends: Vec<_> = all.backends.iter().map(of).collect();
         let groups = all.pools.iter().map(|pool| Group::of(pool, &backends)).collect();

@@ -37,6 +37,8 @@ mod mcp;
 #[cfg(test)]
 mod nodes;
 #[cfg(test)]
+mod oauth;
+#[cfg(test)]
 mod openapi;
 mod policy;
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Pools of backends against servers that speak the wire formats.
 
 mod care;
+mod limits;
 mod runs;
 
 use std::sync::Arc;
@@ -32,7 +33,7 @@ pub(crate) fn config(file: &str) -> (ModelConfig, Clock) {
     let (all, clock) = (Backends::read(file).unwrap(), Clock::default());
     let with_key = all.backends.iter().filter(|backend| backend.key.is_some());
     let keys = with_key.map(|one| (one.name.clone(), Secret::new(KEY))).collect();
-    let backends = BackendConfig { all, keys, clock: clock.clone() };
+    let backends = BackendConfig { all, keys, limits: None, clock: clock.clone() };
     (ModelConfig { backends, ..ModelConfig::default() }, clock)
 }
 

@@ -16,7 +16,13 @@ const PART: &str = "canary-0123456789";
 
 /// The log of this test's thread.
 #[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.0.lock().unwrap()).into_owned()
+    }
+}
 
 impl io::Write for Log {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
@@ -82,7 +88,7 @@ async fn no_key_is_in_a_journal_a_failure_or_a_log() {
         assert_eq!(server.asked().len(), 4);
         assert!(format!("{:?}", server.asked()).contains(CANARY), "the canary was sent");
         let journal = format!("{:?}", rig.app.journal(&run.id).await);
-        let log = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
+        let log = log.text();
         assert_eq!(log.matches("attempt failed: ").count(), 3, "it is this log");
         for (place, text) in [("journal", journal), ("failure", format!("{run:?}")), ("log", log)] {
             let line = text.lines().find(|line| line.contains(PART));

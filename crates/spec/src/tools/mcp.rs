@@ -1,5 +1,7 @@
 //! Tools of an MCP server.
 
+mod auth;
+
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
@@ -11,6 +13,8 @@ use crate::bounds::{MAX_ARGUMENT, MAX_ARGUMENTS, MAX_LINE, MAX_LISTED, MAX_NAME}
 use crate::model::read_base_url;
 use crate::node::{Fields, Node};
 use crate::span::Span;
+
+pub use auth::{Grant, McpAuth};
 
 /// The tools of an MCP server, which is reached over HTTP (`url`) or started as a program (`command`).
 /// A tool `search` of the server `docs` is called `docs__search`.
@@ -27,6 +31,11 @@ pub struct McpTools {
     /// Headers of each request. `env://NAME` in a value stands for a secret of the worker.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
+    /// How the worker logs in, if the server asks for it. `url` begins with `https://`, or is on the
+    /// worker's own machine. Without it a server that wants a login is a failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "McpAuth")]
+    pub auth: Option<McpAuth>,
     /// Program to start (stdio), which the worker has to allow. It ends with the worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(max = MAX_LINE))]
@@ -71,10 +80,11 @@ pub enum Elicitation {
     Defaults,
 }
 
-const FIELDS: [&str; 11] = [
+const FIELDS: [&str; 12] = [
     "name",
     "url",
     "headers",
+    "auth",
     "command",
     "args",
     "env",
@@ -93,9 +103,13 @@ impl McpTools {
         check_place(node, &fields);
         let elicitations = [("off", Elicitation::Off), ("defaults", Elicitation::Defaults)];
         let (timeout, max_timeout) = read_times(&fields);
+        let url = fields.read("url", read_base_url);
+        let headers = fields.read("headers", read_headers).unwrap_or_default();
+        check_login(&fields, url.as_deref(), &headers);
         Some(Self {
-            url: fields.read("url", read_base_url),
-            headers: fields.read("headers", read_headers).unwrap_or_default(),
+            url,
+            headers,
+            auth: fields.read("auth", McpAuth::read),
             command: fields.read("command", |at| at.filled_text(MAX_LINE)),
             args: fields.read("args", read_arguments).unwrap_or_default(),
             env: fields.read("env", read_variables).unwrap_or_default(),
@@ -115,7 +129,7 @@ impl McpTools {
 fn check_place(node: &Node<'_>, fields: &Fields<'_>) {
     let (stray, of) = match (fields.has("url"), fields.has("command")) {
         (true, false) => (["args", "env"].as_slice(), "`command`"),
-        (false, true) => (["headers"].as_slice(), "`url`"),
+        (false, true) => (["headers", "auth"].as_slice(), "`url`"),
         (both, _) => {
             let problem = if both { "has two places" } else { "says not where the server is" };
             let hint = "give it `url: https://…`, or a `command` that starts it";
@@ -125,6 +139,26 @@ fn check_place(node: &Node<'_>, fields: &Fields<'_>) {
     for name in stray {
         fields.read(name, |at| at.problem::<()>(format!("goes with {of}"), "remove it"));
     }
+}
+
+/// A login goes over a way that nobody listens on, and there is one.
+fn check_login(fields: &Fields<'_>, url: Option<&str>, headers: &BTreeMap<String, String>) {
+    let (problem, hint) = if url.is_some_and(|url| !is_private_way(url)) {
+        ("would send tokens that others can read on their way", "begin `url` with `https://`")
+    } else if headers.contains_key("authorization") {
+        ("and a header `authorization` are two logins", "remove one of them")
+    } else {
+        return;
+    };
+    fields.read("auth", |at| at.problem::<()>(problem, hint));
+}
+
+/// Whether nobody can listen on the way to an address.
+fn is_private_way(url: &str) -> bool {
+    let rest = url.strip_prefix("http://").unwrap_or_default();
+    let host = rest.split(['/', ':']).next().unwrap_or_default();
+    let local = ["localhost", "127.0.0.1"].contains(&host) || rest.starts_with("[::1]");
+    url.starts_with("https://") || local
 }
 
 fn timeout() -> Span {

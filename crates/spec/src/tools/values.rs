@@ -88,7 +88,7 @@ fn is_header(name: &str) -> bool {
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }
 
-fn is_variable(name: &str) -> bool {
+pub(super) fn is_variable(name: &str) -> bool {
     is_header(name) && !name.contains('-') && !name.starts_with(|c: char| c.is_ascii_digit())
 }
 

@@ -21,6 +21,22 @@ fn global_options_stand_before_and_behind_the_command() {
 }
 
 #[test]
+fn a_worker_shows_its_backends_as_every_command_does() {
+    for line in [
+        "tenure worker backends --models models.toml --output json",
+        "tenure --output json worker backends --models models.toml",
+    ] {
+        let cli = parse(line).unwrap();
+        assert_eq!(cli.global.output, Output::Json);
+        let Command::Worker(worker) = cli.command else { panic!("{line}") };
+        let Some(tenure_worker::Command::Backends(look)) = worker.config.command else {
+            panic!("{line}")
+        };
+        assert_eq!((look.output, look.models), (Output::Json, "models.toml".into()));
+    }
+}
+
+#[test]
 fn what_makes_no_sense_together_is_refused() {
     assert!(parse("tenure dev --exit").is_err());
     assert!(parse("tenure run digest --json").is_err());

@@ -31,6 +31,9 @@ pub(super) fn details(record: &v1::Record, begun: Option<Begun>, paint: Paint) -
         Some(Status::Succeeded(payload)) if begun == Some(Begun::Question) => {
             parts.extend(answered(payload));
         }
+        Some(Status::Succeeded(payload)) if record.kind() == v1::EntryKind::Model => {
+            parts.extend(backend(payload).map(|name| paint.dim(format!("by {name}"))));
+        }
         Some(Status::Succeeded(payload)) if falls_asleep(record) => {
             parts.push(paint.dim(sleeps(payload)));
         }
@@ -47,6 +50,16 @@ pub(super) fn details(record: &v1::Record, begun: Option<Begun>, paint: Paint) -
         parts.extend(tokens(&usage(used)).map(|tokens| paint.dim(tokens)));
     }
     (!parts.is_empty()).then(|| parts.join(" · "))
+}
+
+/// The backend of a pool that a reply is from.
+fn backend(reply: &v1::Payload) -> Option<String> {
+    #[derive(serde::Deserialize)]
+    struct Reply {
+        backend: Option<String>,
+    }
+    let Reply { backend } = serde_json::from_slice(&reply.data).ok()?;
+    backend.map(|name| text::line(&name).into_owned())
 }
 
 /// What an opening begins. One that this command is too old to know is a step to it.

@@ -197,3 +197,16 @@ fn a_price_that_is_not_known_is_not_left_out() {
     assert_eq!(shown(1_200, false), "1,000 tokens in, 5 out for $0.0012");
     assert_eq!(shown(1_200, true), "1,000 tokens in, 5 out for more than $0.0012");
 }
+
+#[test]
+fn who_answered_for_a_pool_is_told() {
+    let told = |data: &str| {
+        let reply = v1::Payload { data: data.to_owned().into(), ..v1::Payload::default() };
+        let status = Some(Status::Succeeded(reply));
+        let record = v1::Record { status, ..model("turn/1/model", (10, 5), 0) };
+        details::details(&record, None, Paint::plain()).unwrap()
+    };
+    assert_eq!(told(r#"{"text": "x", "backend": "gpu"}"#), "by gpu · 10 tokens in, 5 out");
+    assert_eq!(told(r#"{"text": "x"}"#), "10 tokens in, 5 out");
+    assert_eq!(told("[0.5]"), "10 tokens in, 5 out");
+}

@@ -12,14 +12,19 @@ use tokio::time::timeout;
 
 use super::clock::Clock;
 use super::fit::{Fit, Known, Unfit, fit, has, name};
-use super::health::{Health, Rules, Standing, State};
+use super::health::{Blame, Health, LONGEST_BUSY, Rules, Standing, State, blame};
 use super::heard::Heard;
+use super::limits::Limiter;
 use super::needs::Needs;
 use super::order::Seen;
 use crate::model::endpoint::{self, Endpoint};
 use crate::model::keys::Secret;
 use crate::model::remote::{CALL, CALLS, Remote, Remotes};
 use crate::model::{Listener, Model as _, Nobody, Reply, Request};
+
+/// How long a call waits for its turn at most: what takes longer had better give its worker back and
+/// be tried again later.
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// What is asked of a backend.
 #[derive(Clone, Copy)]
@@ -36,6 +41,14 @@ pub(super) enum Answer {
     Vector(Vec<f64>, Usage),
 }
 
+impl Answer {
+    /// The tokens that its provider counted.
+    fn tokens(&self) -> u64 {
+        let (Self::Reply(Reply { usage, .. }) | Self::Vector(_, usage)) = self;
+        usage.input_tokens + usage.output_tokens
+    }
+}
+
 /// What went wrong with a call.
 pub(super) struct Wrong {
     pub(super) failure: Failure,
@@ -49,6 +62,7 @@ pub(super) struct Backend {
     key: Option<Secret>,
     rules: Rules,
     permits: Option<Semaphore>,
+    pub(super) limiter: Limiter,
     now: Mutex<Now>,
     /// Told whenever what it has changes.
     pub(super) moved: watch::Sender<()>,
@@ -70,10 +84,16 @@ pub(super) struct Now {
 }
 
 impl Backend {
-    pub(super) fn new(declared: Declared, key: Option<Secret>, rules: Rules, clock: Clock) -> Self {
+    pub(super) fn new(
+        declared: Declared,
+        key: Option<Secret>,
+        rules: Rules,
+        limiter: Limiter,
+        clock: Clock,
+    ) -> Self {
         let permits = declared.max_concurrent.map(|most| Semaphore::new(most as usize));
         let (now, moved) = (Mutex::default(), watch::Sender::default());
-        Self { declared, key, rules, permits, now, moved, clock }
+        Self { declared, key, rules, permits, limiter, now, moved, clock }
     }
 
     pub(super) fn name(&self) -> &str {
@@ -145,15 +165,39 @@ impl Backend {
         Ok(remotes.open_at(&model, self.endpoint(remotes)?))
     }
 
-    /// Asks it, within its time.
+    /// How long a call may wait for its turn.
+    pub(super) fn patience(&self) -> Duration {
+        self.declared.timeout.map_or(PATIENCE, |span| span.0.min(PATIENCE))
+    }
+
+    /// Tells the limiter what a call has had for which so many tokens were reserved.
+    async fn settle(&self, reserved: u64, answer: &Result<Answer, Failure>, heard: bool) {
+        let had = match answer {
+            Ok(answer) => answer.tokens(),
+            Err(_) if heard => reserved,
+            Err(_) => 0,
+        };
+        // A provider that says nothing has not given them away.
+        let unsaid = answer.is_ok() && had == 0;
+        self.limiter.settle(reserved, if unsaid { reserved } else { had }).await;
+        if let Err(failure) = answer
+            && let Blame::Load(Some(pause)) = blame(failure)
+        {
+            self.limiter.pause(pause.min(LONGEST_BUSY)).await;
+        }
+    }
+
+    /// Asks it, within its time; so many tokens are reserved for it.
     pub(super) async fn ask(
         &self,
         remotes: &Remotes,
         wish: &Spec,
         fit: &Fit,
         question: Question<'_>,
+        reserved: u64,
     ) -> Result<Answer, Wrong> {
         let Some(_flight) = self.begin() else {
+            self.limiter.settle(reserved, 0).await;
             return Err(Wrong { failure: down(self.name()), heard: false });
         };
         let told = match question {
@@ -165,6 +209,7 @@ impl Backend {
         let asked = timeout(limit, self.asked(remotes, wish, fit, question, &heard)).await;
         let answer = asked.unwrap_or_else(|_| Err(late(&fit.offer.name, limit)));
         self.note(&fit.offer.name, answer.as_ref().err(), heard.latency());
+        self.settle(reserved, &answer, heard.anything()).await;
         answer.map_err(|failure| Wrong { failure, heard: heard.anything() })
     }
 
@@ -251,7 +296,7 @@ impl Backend {
             Standing::Degraded => tracing::info!("backend `{name}` is degraded: {why}"),
             Standing::Down(pause) => tracing::warn!(
                 "backend `{name}` is down: {why}; it is left alone for {} s",
-                pause.as_secs()
+                pause.as_secs_f64().ceil()
             ),
         }
     }

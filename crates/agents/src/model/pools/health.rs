@@ -16,9 +16,11 @@ const RECENT: Duration = Duration::from_secs(10);
 /// that providers count in.
 const BUSY: Duration = Duration::from_secs(5);
 /// How long it is left alone at most, whatever it says.
-const LONGEST_BUSY: Duration = Duration::from_mins(10);
+pub(super) const LONGEST_BUSY: Duration = Duration::from_mins(10);
 /// How long a model is not asked of a backend that does not have it.
 const GONE: Duration = Duration::from_mins(1);
+/// Such models that are remembered of a backend: specifications name what they like.
+const MISSED: usize = 1_000;
 /// How much the last call counts in the latency: after five others a slow one is forgotten.
 const WEIGHT: f64 = 0.3;
 
@@ -176,11 +178,17 @@ impl Health {
         match blame(failure) {
             Blame::Backend => self.count(now),
             Blame::Refusal => self.close(now),
-            Blame::Model => {
-                self.gone.insert(model.into(), now);
-            }
+            Blame::Model => self.lose(model, now),
             Blame::Load(pause) => self.leave_alone(pause.unwrap_or(BUSY), now),
             Blame::Reply | Blame::Request => {}
+        }
+    }
+
+    /// It does not have this model.
+    fn lose(&mut self, model: &str, now: Duration) {
+        self.gone.retain(|_, since| now < *since + GONE);
+        if self.gone.len() < MISSED {
+            self.gone.insert(model.into(), now);
         }
     }
 

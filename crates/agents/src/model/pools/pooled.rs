@@ -1,11 +1,14 @@
 //! A model of a pool: whichever of its backends answers.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tenure_sdk::{Estimate, Failure, Usage};
 use tenure_spec::Model as Spec;
 use tenure_spec::backends::Purpose;
+use tokio::time::{Instant, sleep};
 
 use super::backend::{Answer, Backend, Question, Wrong};
 use super::fit::{Fit, Unfit};
@@ -15,6 +18,9 @@ use super::order::{Seen, order};
 use super::{Group, Pools};
 use crate::model::remote::Remotes;
 use crate::model::{Listener, Model, Reply, Request};
+
+/// How often a call that waits for its turn looks whether others have given something back.
+const GLANCE: Duration = Duration::from_millis(500);
 
 /// A model of a pool.
 pub struct Pooled {
@@ -77,29 +83,62 @@ impl Pooled {
         &self.pools[self.place]
     }
 
-    /// Asks one backend after the other until one answers.
+    /// Asks one backend after the other until one answers. Those whose limits leave no room are waited
+    /// for when all others have failed.
     async fn ask(&self, needs: &Needs<'_>, question: Question<'_>) -> Result<Answer, Failure> {
-        let mut failed = Vec::new();
-        for (backend, fit) in self.choose(needs)? {
-            let Wrong { failure, heard } =
-                match backend.ask(&self.remotes, &self.wish, &fit, question).await {
+        let (mut left, mut failed) = (self.choose(needs)?, Vec::new());
+        let begun = Instant::now();
+        loop {
+            let mut full = Vec::new();
+            for (backend, fit) in left {
+                if let Err(wait) = backend.limiter.take(needs.tokens).await {
+                    full.push((wait, (backend, fit)));
+                    continue;
+                }
+                match self.ask_one(&backend, &fit, question, needs.tokens).await? {
                     Ok(answer) => return Ok(answer),
-                    Err(wrong) => wrong,
-                };
-            let name = backend.name();
-            tracing::debug!("backend `{name}` has not answered: {}", failure.code);
-            let is_theirs = blame(&failure) != Blame::Request;
-            let failure = Failure { message: format!("`{name}`: {}", failure.message), ..failure };
-            if !is_theirs {
-                return Err(failure);
+                    Err(Wrong { failure, heard }) => {
+                        failed.push(failure);
+                        // A watcher who has heard a piece is told to forget it by the next attempt
+                        // only.
+                        if heard {
+                            return Err(self.nobody_answered(failed));
+                        }
+                    }
+                }
             }
-            failed.push(failure);
-            // A watcher who has heard a piece is told to forget it by the next attempt only.
-            if heard {
-                break;
+            let waited = begun.elapsed();
+            let (soon, late): (Vec<_>, _) = full
+                .into_iter()
+                .partition(|(wait, (backend, _))| waited + *wait <= backend.patience());
+            if soon.is_empty() {
+                failed.extend(late.iter().map(|(wait, (backend, _))| limited(backend, *wait)));
+                return Err(self.nobody_answered(failed));
             }
+            let shortest = soon.iter().map(|(wait, _)| *wait).min().unwrap_or_default();
+            sleep(shortest.min(GLANCE)).await;
+            left = soon.into_iter().map(|(_, choice)| choice).collect();
         }
-        Err(self.nobody_answered(failed))
+    }
+
+    /// Asks one backend. What is the request's fault is an error; what is the backend's is a result.
+    async fn ask_one(
+        &self,
+        backend: &Backend,
+        fit: &Fit,
+        question: Question<'_>,
+        reserved: u64,
+    ) -> Result<Result<Answer, Wrong>, Failure> {
+        let asked = backend.ask(&self.remotes, &self.wish, fit, question, reserved).await;
+        let Wrong { failure, heard } = match asked {
+            Ok(answer) => return Ok(Ok(answer)),
+            Err(wrong) => wrong,
+        };
+        let name = backend.name();
+        tracing::debug!("backend `{name}` has not answered: {}", failure.code);
+        let is_theirs = blame(&failure) != Blame::Request;
+        let failure = Failure { message: format!("`{name}`: {}", failure.message), ..failure };
+        if is_theirs { Ok(Err(Wrong { failure, heard })) } else { Err(failure) }
     }
 
     /// Those to ask, the first one first.
@@ -108,7 +147,7 @@ impl Pooled {
         if pool.purpose != needs.purpose {
             return Err(wrong_purpose(&pool.name, pool.purpose));
         }
-        let cursor = cursor.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let cursor = cursor.fetch_add(1, Ordering::Relaxed);
         let (mut fits, mut seen, mut unfit) = (Vec::new(), Vec::new(), Vec::new());
         for backend in backends {
             match backend.seen(pool, needs) {
@@ -139,12 +178,12 @@ impl Pooled {
         let mut soonest = None;
         for ((backend, _), seen) in fits.iter().zip(seen) {
             let Standing::Down(left) = seen.standing else { continue };
-            soonest = Some(soonest.map_or(left, |least: std::time::Duration| least.min(left)));
+            soonest = Some(soonest.map_or(left, |least: Duration| least.min(left)));
             let error = backend.now().health.error.clone().unwrap_or_default();
             told.push(format!(
                 "`{}` is left alone for {} s after {error}",
                 backend.name(),
-                left.as_secs()
+                left.as_secs_f64().ceil()
             ));
         }
         let message = format!("every backend of pool `{pool}` is down: {}", told.join("; "));
@@ -167,6 +206,17 @@ impl Pooled {
         let message = format!("no backend of pool `{pool}` has answered: {}", told.join("; "));
         Failure { code, message, retryable, retry_after }
     }
+}
+
+/// The limits of a backend leave no room in time.
+fn limited(backend: &Backend, wait: Duration) -> Failure {
+    let message = format!(
+        "`{}` has no room for another call for {} s, by its limits of a minute or because its \
+         provider asked for a pause",
+        backend.name(),
+        wait.as_secs_f64().ceil()
+    );
+    Failure { retry_after: Some(wait), ..Failure::retryable("model_rate_limited", message) }
 }
 
 fn missing(name: &str, pools: &Pools) -> Failure {

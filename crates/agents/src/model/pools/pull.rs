@@ -10,6 +10,7 @@ use tenure_sdk::Failure;
 
 use super::backend::Backend;
 use super::list::{Lister, sent, unreached, with_key};
+use crate::model::keys::Secret;
 use crate::model::remote::Remotes;
 
 /// How long a pull may take: the largest models are hundreds of gigabytes.
@@ -18,6 +19,8 @@ const PULL: Duration = Duration::from_hours(12);
 const TOLD: Duration = Duration::from_secs(30);
 /// Bytes of one line of a pull.
 const LINE: usize = 64 << 10;
+/// Characters of an error of the server.
+const TOLD_ERROR: usize = 200;
 /// Layers of a model that are counted.
 const LAYERS: usize = 1_000;
 
@@ -39,6 +42,8 @@ struct Line {
 struct Progress {
     layers: BTreeMap<String, (u64, u64)>,
     done: bool,
+    /// What no message may have.
+    key: Option<Secret>,
 }
 
 impl Lister {
@@ -55,7 +60,8 @@ impl Lister {
         let request = self.http().post(format!("{}api/pull", endpoint.base_url)).json(&body);
         let request = with_key(request.timeout(PULL), backend.declared.provider, &endpoint);
         let mut pieces = sent(request).await?.bytes_stream();
-        let (mut rest, mut progress, mut told) = (Vec::new(), Progress::default(), clock.now());
+        let (mut rest, mut told) = (Vec::new(), clock.now());
+        let mut progress = Progress { key: endpoint.key.clone(), ..Progress::default() };
         while let Some(piece) = pieces.next().await {
             rest.extend_from_slice(&piece.map_err(|error| unreached(&error))?);
             while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
@@ -97,7 +103,8 @@ impl Progress {
         }
         let line: Line = serde_json::from_slice(line).map_err(|_| broken())?;
         if let Some(error) = line.error {
-            let error: String = error.chars().take(200).collect();
+            let error = self.key.as_ref().map_or(error.clone(), |key| key.remove_from(&error));
+            let error: String = error.chars().take(TOLD_ERROR).collect();
             return Err(Failure::retryable("model_not_pulled", error));
         }
         if let Some(digest) = line.digest.filter(|_| self.layers.len() < LAYERS) {

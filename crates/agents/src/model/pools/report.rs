@@ -85,7 +85,7 @@ impl Pools {
         Report {
             backend: backend.name().into(),
             provider: provider.name(),
-            address: address.map_or_else(|failure| failure.message, |at| at.base_url),
+            address: address.map_or_else(|failure| failure.message, |at| shown(&at.base_url)),
             state,
             in_flight: now.health.in_flight,
             latency_ms: now.health.latency.map(|latency| latency.as_millis()),
@@ -97,5 +97,25 @@ impl Pools {
             checked_seconds_ago: checked.map(|at| self.clock.now().saturating_sub(at).as_secs()),
             pools: pools.map(|group| group.pool.name.clone()).collect(),
         }
+    }
+}
+
+/// An address without user and password, which only the variable of an Ollama server can have.
+fn shown(url: &str) -> String {
+    let Ok(mut url) = reqwest::Url::parse(url) else { return String::new() };
+    // Fails for addresses that cannot have one.
+    let _ = url.set_username("");
+    let _ = url.set_password(None);
+    url.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_shown_without_its_password() {
+        assert_eq!(shown("http://ann:sesame@gpu:11434/"), "http://gpu:11434/");
+        assert_eq!(shown("https://h.example/v1/"), "https://h.example/v1/");
     }
 }
