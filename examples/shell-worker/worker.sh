@@ -7,7 +7,7 @@ worker=wkr_0${random:0:25}
 
 # call PATH JSON: the answer. Again while it may pass: 429, 503, or nobody there.
 call() {
-  curl --silent --show-error --fail-with-body --max-time 60 --retry 8 --retry-connrefused \
+  curl --silent --show-error --fail-with-body --max-time 60 --retry 5 --retry-connrefused \
     --json "$2" "$url/$1"
 }
 

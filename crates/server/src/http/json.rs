@@ -18,9 +18,9 @@ mod request;
 mod stream;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
-use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName};
+use axum::http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::{IntoResponse as _, Response};
@@ -89,7 +89,16 @@ async fn serve(State(api): State<Api>, request: Request) -> Response {
     response.headers_mut().insert(REQUEST_ID, id);
     response.headers_mut().entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
     if parts.method == Method::HEAD {
-        *response.body_mut() = Body::empty();
+        return without_body(response);
+    }
+    response
+}
+
+/// The answer to HEAD: what GET would say of its body, and nothing of it.
+fn without_body(mut response: Response) -> Response {
+    let body = std::mem::take(response.body_mut());
+    if let Some(length) = body.size_hint().exact() {
+        response.headers_mut().insert(CONTENT_LENGTH, length.into());
     }
     response
 }

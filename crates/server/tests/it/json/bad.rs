@@ -100,6 +100,8 @@ async fn paths_and_methods_that_are_none_are_told_so() {
         (head.status, head.header("content-type"), &*head.text),
         (200, "application/json", "")
     );
+    let length = get(app, "/v1/tenants").await.text.len().to_string();
+    assert_eq!(head.header("content-length"), length);
 }
 
 #[tokio::test]

@@ -18,6 +18,9 @@ async fn a_worker_may_be_a_shell_script() {
         .env("TENURE_URL", &hand.app.url)
         .env_remove("TENURE_TENANT")
         .stdin(Stdio::null())
+        // What it has begun outlives it for a while, and must not hold the pipes of the tests open.
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
