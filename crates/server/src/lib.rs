@@ -53,7 +53,9 @@ pub async fn serve(
     let background = tokio::spawn(background::run(service.clone(), shutdown.clone()));
     let grpc = grpc::routes(&service, &shutdown).await;
     let http = http::routes(&service, &shutdown, grpc.clone());
-    let routes = grpc.layer(GrpcWebLayer::new()).merge(http);
+    let origins: Arc<[String]> = service.cors_origins().into();
+    let guard = axum::middleware::from_fn_with_state(origins, http::cors::guard);
+    let routes = grpc.layer(GrpcWebLayer::new()).merge(http).layer(guard);
     let routes = match http::cors::layer(service.cors_origins()) {
         Some(cors) => routes.layer(cors),
         None => routes,

@@ -46,5 +46,19 @@ async fn pages_of_other_sites_call_if_they_may() {
     assert!(listed.header("access-control-expose-headers").contains("x-request-id"));
     let closed = Hand::start().await;
     let listed = send(&closed.app, "GET /v1/tenants", &[("origin", site)], "").await;
-    assert_eq!(listed.header("access-control-allow-origin"), "");
+    assert_eq!((listed.status, listed.header("access-control-allow-origin")), (403, ""));
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_changes_nothing() {
+    let hand = Hand::start().await;
+    let run = hand.create(|_| {}).await;
+    let cancel = format!("POST /v1/tenants/default/runs/{run}:cancel");
+    for origin in ["https://evil.example.com", "null", "http://localhost:1"] {
+        let refused = send(&hand.app, &cancel, &[("origin", origin)], "").await;
+        assert_eq!(refused.status, 403, "{origin}");
+    }
+    assert_eq!(hand.app.run(&run).await.state(), v1::RunState::Queued);
+    let own = hand.app.url.clone();
+    assert_eq!(send(&hand.app, &cancel, &[("origin", &own)], "").await.status, 200);
 }
