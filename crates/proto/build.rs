@@ -2,8 +2,6 @@
 
 use std::path::PathBuf;
 
-use prost::Message as _;
-
 const FILES: [&str; 5] = [
     "tenure/v1/common.proto",
     "tenure/v1/agents.proto",
@@ -12,11 +10,19 @@ const FILES: [&str; 5] = [
     "tenure/v1/workers.proto",
 ];
 
+/// Read from the descriptors when the control plane starts, so there is no code for them.
+const ANNOTATIONS: [&str; 3] =
+    ["google/api/annotations.proto", "google/api/http.proto", "google/protobuf/descriptor.proto"];
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let root = PathBuf::from(std::env::var("CARGO_MANIFEST_DIR")?).join("../../proto");
     println!("cargo::rerun-if-changed={}", root.display());
-    let files = protox::compile(FILES, [&root])?;
-    let descriptors = files.encode_to_vec();
+    let mut compiler = protox::Compiler::new([&root])?;
+    compiler.include_source_info(true).include_imports(true).open_files(FILES)?;
+    // Encoded by the compiler, which keeps the annotations; the types that code is made from lose them.
+    let descriptors = compiler.encode_file_descriptor_set();
+    let mut files = compiler.file_descriptor_set();
+    files.file.retain(|file| !ANNOTATIONS.contains(&file.name()));
     let out = PathBuf::from(std::env::var("OUT_DIR")?);
     std::fs::write(out.join("descriptors.bin"), &descriptors)?;
     tonic_prost_build::configure()

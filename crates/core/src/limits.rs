@@ -16,6 +16,11 @@ pub const MESSAGE: usize = 4 << 10;
 pub const GRPC_MESSAGE: usize = 4 << 20;
 /// Bytes of the body of one HTTP request: a full payload, with room for how JSON writes it.
 pub const HTTP_BODY: usize = 4 << 20;
+/// Bytes of the body of one HTTP/JSON request: a full gRPC message, whose bytes are a third longer in
+/// JSON.
+pub const HTTP_JSON: usize = 6 << 20;
+/// Parameters in the query of one HTTP/JSON request: every field of a message, a list among them.
+pub const QUERY_PARAMETERS: usize = 64;
 /// Texts in one request for embeddings: as many as OpenAI takes. Each is a run.
 pub const EMBEDDINGS: usize = 2_048;
 /// Bytes of a specification.

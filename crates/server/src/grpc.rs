@@ -64,7 +64,7 @@ pub(crate) async fn routes(service: &Arc<Service>, shutdown: &CancellationToken)
         Ok(reflection) => routes = routes.add_service(reflection),
         Err(error) => tracing::error!(%error, "serving without reflection"),
     }
-    routes.into_axum_router()
+    routes.into_axum_router().layer(axum::middleware::from_fn(log::under_its_id))
 }
 
 impl Api {

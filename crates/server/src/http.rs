@@ -2,6 +2,8 @@
 //!
 //! The APIs of other systems are *dialects*, each under a prefix and in a module of its own.
 
+pub(crate) mod cors;
+mod json;
 mod openai;
 
 use std::sync::Arc;
@@ -21,12 +23,14 @@ use crate::service::Service;
 struct Api {
     service: Arc<Service>,
     shutdown: CancellationToken,
+    /// The services, as gRPC calls them.
+    grpc: Router,
 }
 
 /// All of HTTP, and the answer to what is neither that nor gRPC.
-pub(crate) fn routes(service: &Arc<Service>, shutdown: &CancellationToken) -> Router {
-    let api = Api { service: service.clone(), shutdown: shutdown.clone() };
-    Router::new().merge(openai::routes()).fallback(nothing).with_state(api)
+pub(crate) fn routes(service: &Arc<Service>, shutdown: &CancellationToken, grpc: Router) -> Router {
+    let api = Api { service: service.clone(), shutdown: shutdown.clone(), grpc };
+    Router::new().merge(json::routes()).merge(openai::routes()).fallback(nothing).with_state(api)
 }
 
 /// gRPC clients cannot read a plain 404, and those of a dialect want its own.

@@ -28,6 +28,7 @@ mod log;
 mod page;
 pub mod service;
 mod streams;
+pub mod transcode;
 mod wake;
 
 use std::net::SocketAddr;
@@ -40,8 +41,9 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::server::TcpIncoming;
+use tonic_web::GrpcWebLayer;
 
-/// Serves gRPC and HTTP on `listener` and runs the background ticks, until `shutdown`: then it answers held
+/// Serves gRPC, gRPC-web and HTTP on `listener` and runs the background ticks, until `shutdown`: then it answers held
 /// polls, ends streams, lets requests finish, and returns.
 pub async fn serve(
     service: Arc<Service>,
@@ -50,7 +52,12 @@ pub async fn serve(
 ) -> Result<(), tonic::transport::Error> {
     let background = tokio::spawn(background::run(service.clone(), shutdown.clone()));
     let grpc = grpc::routes(&service, &shutdown).await;
-    let routes = grpc.merge(http::routes(&service, &shutdown));
+    let http = http::routes(&service, &shutdown, grpc.clone());
+    let routes = grpc.layer(GrpcWebLayer::new()).merge(http);
+    let routes = match http::cors::layer(service.cors_origins()) {
+        Some(cors) => routes.layer(cors),
+        None => routes,
+    };
     // This server and no plain HTTP one: it keeps `grpc-timeout`, and ends connections that died.
     let served = tonic::transport::Server::builder()
         .accept_http1(true)

@@ -75,7 +75,7 @@ pub struct Service {
 }
 
 /// What an operator may set.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Settings {
     /// How long a lease lasts without a sign of life.
     pub lease_ttl: Duration,
@@ -85,6 +85,8 @@ pub struct Settings {
     pub cancel_grace: Duration,
     /// How often the background ticks look, and pollers that no wake-up reached.
     pub tick: Duration,
+    /// Sites whose pages may call, such as `https://app.example.com`.
+    pub cors_origins: Vec<String>,
 }
 
 impl Default for Settings {
@@ -94,6 +96,7 @@ impl Default for Settings {
             offer_ttl: limits::OFFER_TTL,
             cancel_grace: limits::CANCEL_GRACE,
             tick: Duration::from_millis(500),
+            cors_origins: Vec::new(),
         }
     }
 }
@@ -148,6 +151,11 @@ impl Service {
     pub(crate) fn spread(&self) -> f64 {
         let spread = self.entropy.random() % 1024;
         f64::from(u32::try_from(spread).unwrap_or(0)) / 1024.0
+    }
+
+    /// Sites whose pages may call.
+    pub(crate) fn cors_origins(&self) -> &[String] {
+        &self.settings.cors_origins
     }
 
     pub(crate) fn store(&self) -> &dyn Store {

@@ -57,7 +57,7 @@ impl Pair {
         one: (Arc<dyn Store>, Arc<dyn Carrier>),
         two: (Arc<dyn Store>, Arc<dyn Carrier>),
     ) -> Self {
-        let one = App::carried(one.0, settings, one.1).await;
+        let one = App::carried(one.0, settings.clone(), one.1).await;
         let two = App::carried(two.0, settings, two.1).await;
         one.publish("double").await;
         let shutdown = CancellationToken::new();

@@ -10,6 +10,8 @@ use tenure_server::{Service, Settings, SystemEntropy};
 use tenure_store::Store;
 use tokio_util::sync::CancellationToken;
 
+use crate::door;
+
 /// A running control plane and a client of it. It stops when it is dropped.
 pub struct App {
     /// The use cases, for tests that go around the wire.
@@ -191,8 +193,9 @@ impl Drop for App {
     }
 }
 
-/// A client of the tenant `default`.
+/// A client of the tenant `default`, through the door that the environment says.
 pub fn client(url: &str) -> Client {
     let tenant = "default".parse().expect("`default` is a name");
-    Client::connect(url, tenant).expect("the URL is one")
+    let url = if door::is_http() { door::open(url) } else { url.to_owned() };
+    Client::connect(&url, tenant).expect("the URL is one")
 }

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod databases;
+pub mod door;
 pub mod figures;
 pub mod model;
 pub mod postgres;

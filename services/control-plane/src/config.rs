@@ -52,6 +52,16 @@ pub struct Config {
     #[arg(long, env = "TENURE_LEASE_TTL", default_value = "10", value_parser = lease)]
     pub lease_ttl: Duration,
 
+    /// Sites whose pages may call over HTTP/JSON and gRPC-web, such as `https://app.example.com`
+    #[arg(
+        long = "cors-origin",
+        env = "TENURE_CORS_ORIGINS",
+        value_delimiter = ',',
+        value_name = "ORIGIN",
+        value_parser = origin
+    )]
+    pub cors_origins: Vec<String>,
+
     /// How log lines look
     #[arg(long, env = "TENURE_LOG", default_value = "text")]
     pub log: LogFormat,
@@ -67,6 +77,7 @@ impl Default for Config {
             redis_prefix: "tenure".into(),
             tenants: "default".parse().into_iter().collect(),
             lease_ttl: tenure_core::limits::LEASE_TTL,
+            cors_origins: Vec::new(),
             log: LogFormat::default(),
         }
     }
@@ -79,6 +90,19 @@ fn lease(text: &str) -> Result<Duration, String> {
 
 fn wait(text: &str) -> Result<Duration, String> {
     seconds(text, 0.0)
+}
+
+/// A scheme and a host, as browsers send them. Not `*`: whoever may call must be known.
+fn origin(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let plain = |host: &str| {
+        !host.is_empty()
+            && host.bytes().all(|byte| byte.is_ascii_graphic() && !b"/?#*@".contains(&byte))
+    };
+    if host.is_some_and(plain) {
+        return Ok(text.to_ascii_lowercase());
+    }
+    Err(format!("`{text}` is not an origin such as https://app.example.com: no path, no `*`"))
 }
 
 /// Seconds, with a fraction, up to a day.
@@ -100,6 +124,17 @@ mod tests {
         assert_eq!(lease("1.5"), Ok(Duration::from_millis(1500)));
         for bad in ["", "0.4", "-1", "NaN", "inf", "86401", "1s"] {
             assert!(lease(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_and_a_host() {
+        assert_eq!(
+            origin("https://App.example.com:8443"),
+            Ok("https://app.example.com:8443".into())
+        );
+        for bad in ["*", "app.example.com", "https://", "https://a/", "https://*.a", "file://a"] {
+            assert!(origin(bad).is_err(), "{bad}");
         }
     }
 

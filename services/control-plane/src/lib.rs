@@ -30,6 +30,7 @@ pub async fn serve(
     let settings = Settings {
         lease_ttl: config.lease_ttl,
         offer_ttl: config.lease_ttl.min(Settings::default().offer_ttl),
+        cors_origins: config.cors_origins,
         ..Settings::default()
     };
     let carrier = carrier(redis, store.clone());

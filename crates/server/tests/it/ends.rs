@@ -47,7 +47,7 @@ async fn pair() -> (Hand, Hand) {
     let hub = Arc::new(Hub(broadcast::channel(1_000).0));
     let mut hands = Vec::new();
     for worker in ["wkr_01h455vb4pex5vsknk084sn02q", "wkr_01h455vb4pex5vsknk084sn02r"] {
-        let app = App::carried(store.clone(), settings, hub.clone()).await;
+        let app = App::carried(store.clone(), settings.clone(), hub.clone()).await;
         hands.push(Hand { app, worker: worker.into() });
     }
     hands[0].app.publish("hello").await;

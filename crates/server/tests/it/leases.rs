@@ -211,7 +211,12 @@ async fn a_poller_that_left_does_not_keep_a_run() {
 #[tokio::test]
 async fn a_stopping_control_plane_answers_held_polls() {
     let hand = Hand::start().await;
-    let (polled, ()) = tokio::join!(hand.poll(50_000), async { hand.app.stop() });
+    let stop = async {
+        // What was begun before is held when this has been answered.
+        hand.app.publish("other").await;
+        hand.app.stop();
+    };
+    let (polled, ()) = tokio::join!(hand.poll(50_000), stop);
     assert!(polled.is_none());
 }
 

@@ -8,6 +8,7 @@ mod calls;
 mod ends;
 mod forks;
 mod inbox;
+mod json;
 mod leases;
 mod memory;
 mod openai;
