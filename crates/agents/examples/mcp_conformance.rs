@@ -93,6 +93,16 @@ impl Person {
             format!(", auth: {{grant: client_credentials, client_id: '{id}', {more}: 'env://KEY'}}")
         };
         match self.scenario.as_str() {
+            "auth/cross-app-access-complete-flow" => {
+                let word = |name: &str| self.agreed[name].as_str().unwrap_or_default();
+                format!(
+                    ", auth: {{grant: cross_app, client_id: '{}', client_secret: 'env://KEY',
+                    identity: {{token: 'env://IDENTITY', token_endpoint: '{}', client_id: '{}'}}}}",
+                    word("client_id"),
+                    word("idp_token_endpoint"),
+                    word("idp_client_id"),
+                )
+            }
             "auth/client-credentials-jwt" => machine("private_key"),
             "auth/client-credentials-basic" => machine("client_secret"),
             scenario if scenario.starts_with("auth/") => {
@@ -105,9 +115,11 @@ impl Person {
     /// What the worker's operator would grant.
     fn secrets(&self) -> anyhow::Result<ToolSecrets> {
         let mut secrets = ToolSecrets::default();
-        for name in ["client_secret", "private_key_pem"] {
+        let known =
+            [("client_secret", "KEY"), ("private_key_pem", "KEY"), ("idp_id_token", "IDENTITY")];
+        for (name, variable) in known {
             if let Some(value) = self.agreed[name].as_str() {
-                secrets.grant("KEY", Some("localhost"), value).map_err(anyhow::Error::msg)?;
+                secrets.grant(variable, Some("localhost"), value).map_err(anyhow::Error::msg)?;
             }
         }
         Ok(secrets)

@@ -1,6 +1,9 @@
 //! Secrets of a worker that tools may use: `env://NAME` in a header, a variable or a parameter.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
@@ -12,6 +15,8 @@ use crate::model::Secret;
 /// Bytes of a secret at least: it is taken out of whatever tools say, and a shorter word stands
 /// there by chance.
 const SHORTEST: usize = 8;
+/// Bytes of a file with a secret: tokens are far shorter, and a request has to carry it.
+const LONGEST: u64 = 64 * 1024;
 /// Tokens that are remembered: more than a worker uses within the time that one is good for.
 const LEARNED: usize = 1_000;
 
@@ -25,9 +30,17 @@ pub struct ToolSecrets {
 
 #[derive(Clone, Debug)]
 struct Granted {
-    secret: Secret,
+    source: Source,
     /// The only host that it may be sent to; any, and any program, without one.
     host: Option<String>,
+}
+
+/// Where a secret is.
+#[derive(Clone, Debug)]
+enum Source {
+    Value(Secret),
+    /// In a file that somebody else renews.
+    File(PathBuf),
 }
 
 /// Who is given a secret.
@@ -47,9 +60,19 @@ impl ToolSecrets {
         if secret.reveal().len() < SHORTEST {
             return Err(format!("the tool secret `{name}` has less than {SHORTEST} characters"));
         }
-        let host = host.map(str::to_ascii_lowercase);
-        Arc::make_mut(&mut self.granted).insert(name.into(), Granted { secret, host });
+        self.insert(name, host, Source::Value(secret));
         Ok(())
+    }
+
+    /// Lets tools use what is in a file as `env://NAME`, in requests to `host` only. The file is read
+    /// each time that it is needed: platforms renew tokens in files.
+    pub fn grant_file(&mut self, name: &str, host: &str, file: PathBuf) {
+        self.insert(name, Some(host), Source::File(file));
+    }
+
+    fn insert(&mut self, name: &str, host: Option<&str>, source: Source) {
+        let host = host.map(str::to_ascii_lowercase);
+        Arc::make_mut(&mut self.granted).insert(name.into(), Granted { source, host });
     }
 
     /// Takes a token out of whatever tools say from now on. One that is too short for that is none.
@@ -104,7 +127,7 @@ impl ToolSecrets {
         map.iter().map(|(name, text)| Ok((name.clone(), self.fill(text, receiver)?))).collect()
     }
 
-    fn value(&self, name: &str, receiver: Receiver<'_>) -> Result<&Secret, Failure> {
+    fn value(&self, name: &str, receiver: Receiver<'_>) -> Result<Secret, Failure> {
         let Some(granted) = self.granted.get(name) else {
             let message = format!(
                 "the worker has no secret `{name}`; start it with `--tool-secret {name}` and that \
@@ -113,8 +136,10 @@ impl ToolSecrets {
             return Err(Failure::permanent("secret_missing", message));
         };
         match (&granted.host, receiver) {
-            (None, _) => Ok(&granted.secret),
-            (Some(host), Receiver::Host(asked)) if host == asked => Ok(&granted.secret),
+            (None, _) => self.read(name, &granted.source),
+            (Some(host), Receiver::Host(asked)) if host == asked => {
+                self.read(name, &granted.source)
+            }
             (Some(host), _) => {
                 let message = format!("the worker gives the secret `{name}` to `{host}` only");
                 Err(Failure::permanent("secret_host", message))
@@ -122,9 +147,33 @@ impl ToolSecrets {
         }
     }
 
+    fn read(&self, name: &str, source: &Source) -> Result<Secret, Failure> {
+        let file = match source {
+            Source::Value(secret) => return Ok(secret.clone()),
+            Source::File(file) => file,
+        };
+        let unread = |why: String| {
+            let message = format!(
+                "the file of the secret `{name}` cannot be used: {why}; look at the worker's \
+                 `--tool-secret-file`"
+            );
+            Failure::retryable("secret_missing", message)
+        };
+        let secret = Secret::new(&read_file(file).map_err(|error| unread(error.to_string()))?);
+        if secret.reveal().len() < SHORTEST {
+            return Err(unread(format!("it has less than {SHORTEST} characters")));
+        }
+        self.learn(secret.reveal());
+        Ok(secret)
+    }
+
     /// `text` without any secret: servers like to quote a wrong key.
     pub(crate) fn remove_from(&self, text: &str) -> String {
-        let granted = self.granted.values().map(|granted| &granted.secret);
+        let granted = self.granted.values().filter_map(|granted| match &granted.source {
+            Source::Value(secret) => Some(secret),
+            // Learned when it was read.
+            Source::File(_) => None,
+        });
         let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner);
         let all = granted.chain(learned.iter());
         all.fold(text.to_owned(), |text, secret| secret.remove_from(&text))
@@ -156,6 +205,16 @@ impl ToolSecrets {
     pub(crate) fn clean_failure(&self, failure: Failure) -> Failure {
         Failure { message: self.remove_from(&failure.message), ..failure }
     }
+}
+
+/// A text of at most [`LONGEST`] bytes.
+fn read_file(file: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(file)?.take(LONGEST + 1).read_to_string(&mut text)?;
+    if text.len() as u64 > LONGEST {
+        return Err(io::Error::other(format!("it has more than {LONGEST} bytes")));
+    }
+    Ok(text)
 }
 
 #[cfg(test)]
@@ -200,6 +259,25 @@ mod tests {
         {
             assert_eq!(secrets().fill_for(reference, "evil.example").unwrap_err().code, code);
         }
+    }
+
+    #[test]
+    fn a_file_is_read_each_time() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("token");
+        let mut secrets = ToolSecrets::default();
+        secrets.grant_file("T", "idp.example", file.clone());
+        let missing = secrets.fill_for("env://T", "idp.example").unwrap_err();
+        assert_eq!((&*missing.code, missing.retryable), ("secret_missing", true));
+        for token in ["token-1111", "token-2222"] {
+            std::fs::write(&file, format!("{token}\n")).unwrap();
+            assert_eq!(secrets.fill_for("env://T", "idp.example").unwrap(), token);
+        }
+        assert_eq!(secrets.remove_from("token-1111 token-2222"), "[key] [key]");
+        assert_eq!(secrets.fill_for("env://T", "x.example").unwrap_err().code, "secret_host");
+        std::fs::write(&file, "short").unwrap();
+        let short = secrets.fill_for("env://T", "idp.example").unwrap_err();
+        assert!(!short.message.contains("short"), "{}", short.message);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub use spec::{Kind, Spec};
 pub use team::Team;
 pub use tools::{
     AgentTool, CommandTool, Effect, Elicitation, Grant, HookTool, Isolation, Manner, McpAuth,
-    McpTools, OpenApiTools, SECRET, Tool,
+    McpIdentity, McpTools, OpenApiTools, SECRET, Tool,
 };
 pub use window::Window;
 

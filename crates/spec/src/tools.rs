@@ -27,7 +27,7 @@ pub use agent::{AgentTool, Manner};
 pub use command::{CommandTool, Isolation};
 pub use effect::Effect;
 pub use hook::HookTool;
-pub use mcp::{Elicitation, Grant, McpAuth, McpTools};
+pub use mcp::{Elicitation, Grant, McpAuth, McpIdentity, McpTools};
 pub use openapi::OpenApiTools;
 pub use values::SECRET;
 

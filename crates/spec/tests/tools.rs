@@ -17,6 +17,9 @@ fn sources_are_read_and_read_back() {
            client_id: tenure, client_secret: 'env://CRM', scopes: ['crm:read']}}}",
         "{mcp: {name: crm, url: 'http://localhost:9/mcp', auth: {grant: client_credentials,
            client_id: tenure, private_key: 'env://CRM'}}}",
+        "{mcp: {name: erp, url: 'https://erp.example.com/mcp', auth: {grant: cross_app,
+           client_id: tenure, client_secret: 'env://ERP', identity: {token: 'env://ME',
+           token_endpoint: 'https://login.example.com/token', client_id: a, client_secret: 'env://A'}}}}",
         "{mcp: {name: mail, url: 'https://mail.example.com/mcp', auth: {grant: authorization_code}}}",
         "{openapi: {name: pets, spec: 'https://pets.example.com/openapi.json',
            operations: ['GET /pets'], hidden: {api-key: 'env://PETS'}}}",
@@ -62,6 +65,11 @@ fn mistakes_are_told_all_at_once() {
 {mcp: {name: j, url: 'https://j', auth: {grant: client_credentials, client_id: j,
     client_secret: 'env://A', private_key: 'env://B', scopes: ['a b']}}},
 {mcp: {name: k, url: 'https://k', auth: {grant: authorization_code, private_key: 'env://A'}}},
+{mcp: {name: l, url: 'https://l', auth: {grant: cross_app, client_id: l, client_secret: 'env://A'}}},
+{mcp: {name: m, url: 'https://m', auth: {grant: cross_app, identity: {token: s3cr3t,
+    token_endpoint: 'http://idp.example.com', client_secret: 'env://A', issuer: x}}}},
+{mcp: {name: n, url: 'https://n', auth: {grant: client_credentials, client_id: n,
+    client_secret: 'env://A', identity: {}}}},
 {openapi: {spec: 7}},
 {hook: {name: 'a b'}}";
     let problems = parse(&agent(tools)).unwrap_err().to_string();

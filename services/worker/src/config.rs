@@ -103,6 +103,17 @@ pub struct Config {
         value_delimiter = ','
     )]
     pub tool_secrets: Vec<String>,
+    /// File whose content tools of agents may use as `env://NAME`, in requests to that host only; may
+    /// be given several times. It is read whenever it is needed, so it may be renewed meanwhile, as
+    /// identity tokens of platforms are.
+    #[arg(
+        id = "tool_secret_file",
+        long = "tool-secret-file",
+        value_name = "NAME@HOST=FILE",
+        env = "TENURE_TOOL_SECRET_FILES",
+        value_delimiter = ','
+    )]
+    pub tool_secret_files: Vec<String>,
     /// Variable of this process that such programs may see, if a specification asks for it; may be
     /// given several times. They see no other but PATH.
     #[arg(
@@ -206,7 +217,9 @@ impl Config {
 
     /// The secrets that tools may use.
     pub(crate) fn secrets(&self) -> anyhow::Result<ToolSecrets> {
-        secrets(&self.tool_secrets, |name| env::var(name).ok())
+        let mut secrets = secrets(&self.tool_secrets, |name| env::var(name).ok())?;
+        grant_files(&mut secrets, &self.tool_secret_files)?;
+        Ok(secrets)
     }
 
     /// How MCP servers are logged in to. Agents must not read what they are logged in with.
@@ -294,6 +307,20 @@ fn secrets(
         secrets.grant(name, host, &value).map_err(anyhow::Error::msg)?;
     }
     Ok(secrets)
+}
+
+/// Adds the secrets of this list, each NAME@HOST=FILE.
+fn grant_files(secrets: &mut ToolSecrets, list: &[String]) -> anyhow::Result<()> {
+    for secret in list {
+        let parts = secret.split_once('=').and_then(|(granted, file)| {
+            let (name, host) = granted.split_once('@')?;
+            (![name, host, file].contains(&"")).then_some((name, host, file))
+        });
+        let (name, host, file) = parts
+            .with_context(|| format!("--tool-secret-file {secret}: write it as NAME@HOST=FILE"))?;
+        secrets.grant_file(name, host, file.into());
+    }
+    Ok(())
 }
 
 /// The providers' keys from variables; an empty variable is an absent one.
@@ -406,6 +433,19 @@ mod tests {
         assert!(missing.to_string().contains("--tool-secret A"));
         let granted = format!("{:?}", secrets(&list, |_| Some("12345678".into())).unwrap());
         assert!(granted.contains("x.example") && !granted.contains("12345678"), "{granted}");
+    }
+
+    #[test]
+    fn files_of_secrets_say_who_may_be_sent_them() {
+        let line = "tenure-worker --tool-secret-file A@x.example=/run/a";
+        let list = parse(line).unwrap().tool_secret_files;
+        let mut secrets = ToolSecrets::default();
+        grant_files(&mut secrets, &list).unwrap();
+        assert!(format!("{secrets:?}").contains("/run/a"));
+        for wrong in ["A=/run/a", "A@x.example", "@x=/a", "A@x="] {
+            let failed = grant_files(&mut secrets, &[wrong.into()]).unwrap_err();
+            assert!(failed.to_string().contains("NAME@HOST=FILE"), "{failed}");
+        }
     }
 
     #[test]

@@ -1,18 +1,20 @@
 //! Logging in to servers: OAuth 2.1 as MCP's authorization specification has it.
 //!
 //! A server that wants a login answers 401, and says where. `client` sends requests with a token and
-//! hears such answers; `machine` gets tokens for the worker itself, `person` those that a person has
-//! consented to, with `login`; `discovery` finds the authorization server and says whom it may be.
-//! The protocol itself is in `rmcp`; what that lacks is `assertion` and `legacy`.
+//! hears such answers; `machine` gets tokens for the worker itself, or with `cross_app` for its
+//! identity, `person` those that a person has consented to, with `login`; `discovery` finds the authorization server and says whom it may be.
+//! The protocol itself is in `rmcp`; what that lacks is `assertion`, `request` and `legacy`.
 
 mod assertion;
 mod client;
+mod cross_app;
 mod discovery;
 mod http;
 mod legacy;
 mod login;
 mod machine;
 mod person;
+mod request;
 mod store;
 
 use std::error::Error;
@@ -90,7 +92,9 @@ impl Right {
             auth: auth.clone(),
         };
         Arc::new(match auth.grant {
-            Grant::ClientCredentials => Self::Machine(Box::new(Machine::new(server, reach))),
+            Grant::ClientCredentials | Grant::CrossApp => {
+                Self::Machine(Box::new(Machine::new(server, reach)))
+            }
             Grant::AuthorizationCode => Self::Person(Arc::new(Person::new(server, reach))),
         })
     }

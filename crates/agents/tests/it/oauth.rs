@@ -1,5 +1,6 @@
 //! Servers with a login: OAuth as a worker does it.
 
+mod cross_app;
 mod desk;
 
 use std::sync::Arc;

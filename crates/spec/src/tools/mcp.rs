@@ -1,6 +1,7 @@
 //! Tools of an MCP server.
 
 mod auth;
+mod identity;
 
 use std::collections::BTreeMap;
 
@@ -15,6 +16,7 @@ use crate::node::{Fields, Node};
 use crate::span::Span;
 
 pub use auth::{Grant, McpAuth};
+pub use identity::McpIdentity;
 
 /// The tools of an MCP server, which is reached over HTTP (`url`) or started as a program (`command`).
 /// A tool `search` of the server `docs` is called `docs__search`.

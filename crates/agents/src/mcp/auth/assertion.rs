@@ -1,23 +1,19 @@
-//! Tokens for a client that signs with a private key (RFC 7523). `rmcp` has it too, but only with
+//! Clients that sign with a private key (RFC 7523). `rmcp` has it too, but only with
 //! another cryptographic library than the one that this worker has.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_URL_SAFE_NO_PAD;
 use jiff::Timestamp;
-use reqwest::Url;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use ring::signature::{
     ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, RSA_PKCS1_SHA256, RsaKeyPair,
 };
-use rmcp::transport::auth::OAuthTokenResponse;
 use rustls_pki_types::PrivatePkcs8KeyDer;
 use rustls_pki_types::pem::PemObject as _;
 use serde_json::{Value, json};
 use tenure_sdk::Failure;
 
-use super::discovery::{Found, wrong};
-use super::http;
-use crate::tools::offer;
+use super::discovery::wrong;
 
 /// Seconds that an assertion is good for: it is sent at once.
 const LIFE: i64 = 300;
@@ -35,50 +31,13 @@ enum Key {
     Rsa(RsaKeyPair),
 }
 
-/// A token for `server` with these scopes.
-pub(super) async fn exchange(
-    found: &Found,
+/// The fields of a form by which the client shows `issuer` who it is.
+pub(super) fn fields(
     signer: &Signer<'_>,
-    server: &Url,
-    scopes: &[String],
-    private: bool,
-) -> Result<OAuthTokenResponse, Failure> {
-    let issuer = found.metadata.issuer.as_deref();
-    let issuer = issuer.ok_or_else(|| wrong("its authorization server does not say who it is"))?;
-    let endpoint = found.token_endpoint()?;
+    issuer: &str,
+) -> Result<[(&'static str, String); 2], Failure> {
     let assertion = assertion(signer, issuer)?;
-    let mut form = vec![
-        ("grant_type", "client_credentials"),
-        ("client_assertion_type", TYPE),
-        ("client_assertion", &assertion),
-        ("resource", server.as_str()),
-    ];
-    let scope = scopes.join(" ");
-    if !scope.is_empty() {
-        form.push(("scope", &scope));
-    }
-    let client = http::client(server, &endpoint, private).await?;
-    let sent = client.post(endpoint.clone()).form(&form).send().await;
-    let answer = sent.map_err(|error| http::lost(&endpoint, &error))?;
-    let status = answer.status();
-    let body = http::body(answer).await?;
-    if status.is_success() {
-        let token = serde_json::from_slice(&body);
-        return token.map_err(|_| wrong("its authorization server answers with no token"));
-    }
-    if status.is_server_error() || status.as_u16() == 429 {
-        return Err(http::unreachable(&endpoint, &format!("it answers {status}")));
-    }
-    Err(refusal(&body))
-}
-
-/// What the authorization server has against the client.
-fn refusal(body: &[u8]) -> Failure {
-    let said: Value = serde_json::from_slice(body).unwrap_or_default();
-    let word = |name: &str| offer::clean(said[name].as_str().unwrap_or_default());
-    let (error, more) = (word("error"), word("error_description"));
-    let message = format!("its authorization server refuses the client: {error} {more}");
-    Failure::permanent("mcp_denied", message.trim_end().to_owned())
+    Ok([("client_assertion_type", TYPE.into()), ("client_assertion", assertion)])
 }
 
 /// A token by which the client shows the issuer who it is.

@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Url;
 use rmcp::transport::auth::{AuthError, AuthorizationManager, AuthorizationMetadata};
+use serde_json::Value;
 use tenure_sdk::Failure;
 
 use super::legacy;
@@ -48,6 +49,21 @@ impl Found {
     /// The address of a token endpoint, which [`check`] has read before.
     pub(super) fn token_endpoint(&self) -> Result<Url, Failure> {
         parse(&self.metadata.token_endpoint)
+    }
+
+    /// Who the authorization server says it is.
+    pub(super) fn issuer(&self) -> Result<&str, Failure> {
+        let issuer = self.metadata.issuer.as_deref();
+        issuer.ok_or_else(|| wrong("its authorization server does not say who it is"))
+    }
+
+    /// Whether it takes the secrets of clients in forms only. Without a word it takes them in a
+    /// header (RFC 8414).
+    pub(super) fn wants_post(&self) -> bool {
+        let ways = self.metadata.additional_fields.get("token_endpoint_auth_methods_supported");
+        let ways = ways.and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+        ways.iter().any(|way| way == "client_secret_post")
+            && !ways.iter().any(|way| way == "client_secret_basic")
     }
 
     /// Whether the metadata's field has the value `true`.

@@ -1,13 +1,17 @@
-//! Tokens for the worker itself: the grant `client_credentials`.
+//! Tokens without a person: the grant `client_credentials`, and `cross_app`.
 
 use jiff::Timestamp;
 use oauth2::TokenResponse;
 use rmcp::transport::auth::{AuthError, ClientCredentialsConfig, OAuthTokenResponse};
 use tenure_sdk::Failure;
+use tenure_spec::Grant;
 use tokio::sync::Mutex;
 
+use super::assertion::{self, Signer};
+use super::cross_app::Wish;
 use super::discovery::{self, Found, discover};
-use super::{Server, assertion, is_fresh, union};
+use super::request::Request;
+use super::{Server, is_fresh, union};
 use crate::mcp::Reach;
 use crate::secrets::ToolSecrets;
 
@@ -115,20 +119,29 @@ impl Machine {
     ) -> Result<OAuthTokenResponse, Failure> {
         let endpoint = found.token_endpoint()?;
         let host = endpoint.host_str().unwrap_or_default();
-        let auth = &self.server.auth;
+        let (auth, server) = (&self.server.auth, &self.server.url);
+        if auth.grant == Grant::CrossApp {
+            let (secrets, private) = (&self.secrets, self.private);
+            return Wish { server, auth, scopes, secrets, private }.exchange(&found).await;
+        }
         let client_id = auth.client_id.clone().unwrap_or_default();
         if let Some(key) = &auth.private_key {
             let key = self.secrets.fill_for(key, host)?;
-            let signer = assertion::Signer { client_id: &client_id, key: &key };
-            return assertion::exchange(&found, &signer, &self.server.url, scopes, self.private)
-                .await;
+            let signer = Signer { client_id: &client_id, key: &key };
+            let mut form =
+                vec![("grant_type", "client_credentials".into()), ("resource", server.to_string())];
+            form.extend(assertion::fields(&signer, found.issuer()?)?);
+            let (of, namer) = ("its authorization server", server);
+            let private = self.private;
+            let request = Request { of, endpoint: &endpoint, namer, private, form, basic: None };
+            return request.scopes(scopes).send().await;
         }
         let client_secret = auth.client_secret.as_deref().unwrap_or_default();
         let config = ClientCredentialsConfig::ClientSecret {
             client_id,
             client_secret: self.secrets.fill_for(client_secret, host)?,
             scopes: scopes.to_vec(),
-            resource: Some(self.server.url.to_string()),
+            resource: Some(server.to_string()),
         };
         ask(found, &config).await.map_err(|error| failure(&error))
     }

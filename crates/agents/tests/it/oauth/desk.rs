@@ -1,4 +1,4 @@
-//! An MCP server with a login, and its authorization server, at one address.
+//! An MCP server with a login, its authorization server and an identity provider, at one address.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -17,6 +17,8 @@ use tokio::sync::Semaphore;
 /// What the server's client is known by, where it is known.
 pub(crate) const CLIENT: &str = "tenure-desk";
 pub(crate) const SECRET: &str = "canary-client-secret";
+/// Whom the identity provider knows.
+pub(crate) const IDENTITY: &str = "canary-identity-token";
 /// They say what they were sent. After `revoke` no access token is good, after `forget` no refresh
 /// token either. `write` needs the scope `desk:write`.
 const TOOLS: [&str; 4] = ["echo", "revoke", "forget", "write"];
@@ -39,6 +41,8 @@ pub(crate) struct World {
     refresh: BTreeMap<String, BTreeSet<String>>,
     /// Codes that were given out: challenge and scopes.
     codes: BTreeMap<String, (String, BTreeSet<String>)>,
+    /// What identities were introduced with.
+    introductions: Vec<String>,
     /// Every token that there ever was.
     pub(crate) tokens: Vec<String>,
     /// The forms that the token endpoint was given.
@@ -71,6 +75,7 @@ impl Desk {
             .route("/register", post(register))
             .route("/authorize", get(authorize))
             .route("/token", post(token))
+            .route("/identity", post(identity))
             .with_state(world.clone());
         tokio::spawn(axum::serve(listener, routes).into_future());
         Self { url, world }
@@ -209,6 +214,13 @@ async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Respon
             }
             world.tokens(scopes(asked.get("scope")), false)
         }
+        "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
+            assert!(asked.contains_key("basic"), "it is the default");
+            if !world.introductions.contains(&asked["assertion"]) {
+                return refused("invalid_grant");
+            }
+            world.tokens(scopes(asked.get("scope")), false)
+        }
         "authorization_code" => {
             let (challenge, granted) = world.codes.remove(&asked["code"]).unwrap();
             assert_eq!(base64(&Sha256::digest(&asked["code_verifier"])), challenge, "PKCE");
@@ -219,6 +231,26 @@ async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Respon
             None => return refused("invalid_grant"),
         },
     };
+    json_of(StatusCode::OK, &said)
+}
+
+/// Knows one identity, and introduces it to its own authorization server.
+async fn identity(State(world): Shared, body: String) -> Response {
+    let asked = form(&body);
+    let mut world = world.lock().unwrap();
+    world.asked.push(asked.clone());
+    if asked["subject_token"] != IDENTITY {
+        let said =
+            json!({"error": "invalid_grant", "error_description": format!("{body} is over")});
+        return json_of(StatusCode::BAD_REQUEST, &said);
+    }
+    let introduction = format!("canary-introduction-{}", world.introductions.len());
+    world.introductions.push(introduction.clone());
+    let said = json!({
+        "access_token": introduction,
+        "issued_token_type": "urn:ietf:params:oauth:token-type:id-jag",
+        "token_type": "N_A",
+    });
     json_of(StatusCode::OK, &said)
 }
 

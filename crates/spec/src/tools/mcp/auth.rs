@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::identity::McpIdentity;
 use crate::bounds::{MAX_LINE, MAX_NAME};
 use crate::node::{Fields, Node};
 use crate::tools::values::{SECRET, is_variable};
@@ -16,13 +17,13 @@ const MAX_SCOPES: usize = 50;
 pub struct McpAuth {
     /// Who the worker acts for.
     pub grant: Grant,
-    /// What the authorization server knows the worker by. For `client_credentials` it is needed. For
-    /// `authorization_code` it is the `--client-id` of `tenure-worker mcp-login`.
+    /// What the authorization server knows the worker by. For `client_credentials` and
+    /// `cross_app` it is needed. For `authorization_code` it is the `--client-id` of `tenure-worker mcp-login`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", length(min = 1, max = MAX_LINE))]
     pub client_id: Option<String>,
-    /// The client's secret, as `env://NAME`, for `client_credentials`. The worker has to grant it to
-    /// the authorization server's host: `--tool-secret NAME@HOST`.
+    /// The client's secret, as `env://NAME`, for `client_credentials` and `cross_app`. The worker has
+    /// to grant it to the authorization server's host: `--tool-secret NAME@HOST`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", regex(pattern = r"^env://[A-Za-z_][A-Za-z0-9_]*$"))]
     pub client_secret: Option<String>,
@@ -31,6 +32,10 @@ pub struct McpAuth {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(with = "String", regex(pattern = r"^env://[A-Za-z_][A-Za-z0-9_]*$"))]
     pub private_key: Option<String>,
+    /// Who has an identity that the authorization server trusts, for `cross_app`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "McpIdentity")]
+    pub identity: Option<McpIdentity>,
     /// The scopes to ask for, at most 50, and no others. Without them those that the server says it
     /// needs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -46,29 +51,48 @@ pub enum Grant {
     ClientCredentials,
     /// For the person who has run `tenure-worker mcp-login` for this tenant and server.
     AuthorizationCode,
+    /// For whom an identity token names: the identity provider of an enterprise decides what it may
+    /// do at the server (cross-app access, enterprise-managed authorization).
+    CrossApp,
 }
 
-const FIELDS: [&str; 5] = ["grant", "client_id", "client_secret", "private_key", "scopes"];
-const GRANTS: [(&str, Grant); 2] = [
+const FIELDS: [&str; 6] =
+    ["grant", "client_id", "client_secret", "private_key", "identity", "scopes"];
+const GRANTS: [(&str, Grant); 3] = [
     ("client_credentials", Grant::ClientCredentials),
     ("authorization_code", Grant::AuthorizationCode),
+    ("cross_app", Grant::CrossApp),
 ];
 
 impl McpAuth {
     pub(super) fn read(node: &Node<'_>) -> Option<Self> {
         let fields = node.fields(&FIELDS)?;
-        let hint = "say `client_credentials`, or `authorization_code` if a person logs in";
+        let hint = "say `client_credentials`, `authorization_code` if a person logs in, or \
+                    `cross_app` with an identity token";
         let grant = fields.required("grant", hint, |at| at.choice("grant", &GRANTS));
         if let Some(grant) = grant {
             check_client(node, &fields, grant);
+            check_identity(node, &fields, grant);
         }
         Some(Self {
             client_id: fields.read("client_id", |at| at.filled_text(MAX_LINE)),
             client_secret: fields.read("client_secret", read_secret),
             private_key: fields.read("private_key", read_secret),
+            identity: fields.read("identity", McpIdentity::read),
             scopes: fields.read("scopes", |at| at.few(MAX_SCOPES, read_scope)).unwrap_or_default(),
             grant: grant?,
         })
+    }
+}
+
+/// An identity is asked for by one grant, which is nothing without it.
+fn check_identity(node: &Node<'_>, fields: &Fields<'_>, grant: Grant) {
+    if grant == Grant::CrossApp && !fields.has("identity") {
+        let hint = "give it an `identity` with `token` and `token_endpoint`";
+        node.problem::<()>("does not say who the worker is", hint);
+    } else if grant != Grant::CrossApp {
+        let hint = "remove it, or say `grant: cross_app`";
+        fields.read("identity", |at| at.problem::<()>("goes with `cross_app`", hint));
     }
 }
 
@@ -89,7 +113,7 @@ fn check_client(node: &Node<'_>, fields: &Fields<'_>, grant: Grant) {
 }
 
 /// A reference and nothing else: whatever stands beside it would be a secret too.
-fn read_secret(node: &Node<'_>) -> Option<String> {
+pub(super) fn read_secret(node: &Node<'_>) -> Option<String> {
     let text = node.text(MAX_LINE)?;
     if text.strip_prefix(SECRET).is_some_and(is_variable) {
         return Some(text);
