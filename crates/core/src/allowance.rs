@@ -92,6 +92,8 @@ pub struct Refusal {
     pub used: u64,
     /// What is reserved.
     pub held: u64,
+    /// What the next call may come to.
+    pub next: u64,
     /// What is allowed.
     pub allowed: u64,
     /// When the allowance begins anew.
@@ -207,7 +209,7 @@ impl Standing {
             let over = taken >= allowed || taken.saturating_add(next) > allowed;
             let allowance = self.allowance;
             let renews_at = allowance.period.renews_at(now);
-            over.then_some(Refusal { allowance, bound, used, held, allowed, renews_at })
+            over.then_some(Refusal { allowance, bound, used, held, next, allowed, renews_at })
         })
     }
 }

@@ -59,7 +59,7 @@ async fn many_runs_stop_where_their_allowance_does() {
         let run = rig.app.ended(run).await;
         if run.output.is_none() {
             assert_eq!(failure(&run).code, "allowance_spent");
-            let told = "what the tenant may use in this month is used up: $0.";
+            let told = "the tenant may use $0.2000 in a month: $0.";
             assert!(failure(&run).message.starts_with(told), "{run:?}");
         }
     }
@@ -82,8 +82,8 @@ async fn a_run_waits_until_somebody_has_seen_to_it() {
     let asked = rig.app.question(&run).await;
     assert_eq!(asked.key, "turn/2/allowance");
     let title = asked.question.clone().unwrap().title;
-    let told = "It cannot go on: what agent `sample` may use in this day is used up: \
-                $0.0600 of $0.0600; it begins anew at ";
+    let told = "It cannot go on: agent `sample` may use $0.0600 in a day: $0.0600 used, $0.0300 more \
+                for this call; the next day begins on ";
     assert!(title.starts_with(told), "{title}");
 
     // Another agent is not bounded by it.
@@ -117,7 +117,12 @@ async fn who_refuses_ends_the_run() {
     rig.app.answer(&asked, v1::Decision::Reject, "").await;
     let run = rig.app.ended(&run).await;
     assert_eq!(failure(&run).code, "allowance_spent");
-    assert!(failure(&run).message.contains("21000 tokens of 30000 tokens"), "{run:?}");
+    assert!(
+        failure(&run)
+            .message
+            .contains("30000 tokens in a day: 21000 tokens used, 21000 tokens more"),
+        "{run:?}"
+    );
 }
 
 #[tokio::test]

@@ -114,7 +114,7 @@ impl Service {
 
 /// A refusal in words.
 fn told(owner: Option<&Name>, refusal: &Refusal) -> String {
-    let Refusal { allowance, bound, used, held, allowed, renews_at } = refusal;
+    let Refusal { allowance, bound, used, held, next, allowed, renews_at } = refusal;
     let whose = owner.map_or("the tenant".into(), |agent| format!("agent `{agent}`"));
     let period = allowance.period;
     if *bound == Bound::UnknownCost {
@@ -128,10 +128,17 @@ fn told(owner: Option<&Name>, refusal: &Refusal) -> String {
         Bound::Tokens => format!("{amount} tokens"),
         Bound::ToolCalls => format!("{amount} calls of tools"),
     };
-    let (used, allowed) = (amount(*used), amount(*allowed));
-    let held = if *held == 0 { String::new() } else { format!(", {} are reserved", amount(*held)) };
+    let some = |taken: u64, how: &str| (taken > 0).then(|| format!("{}{how}", amount(taken)));
+    let taken = [
+        Some(format!("{} used", amount(*used))),
+        some(*held, " reserved"),
+        some(*next, " more for this call"),
+    ];
+    let taken = taken.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let (allowed, day) = (amount(*allowed), renews_at.to_string());
+    let day = day.split('T').next().unwrap_or_default();
     format!(
-        "what {whose} may use in this {period} is used up: {used} of {allowed}{held}; it begins anew \
-         at {renews_at}, or raise it with `tenure allowances set`"
+        "{whose} may use {allowed} in a {period}: {taken}; the next {period} begins on {day} (UTC), \
+         or raise it with `tenure allowances set`"
     )
 }

@@ -91,8 +91,8 @@ async fn what_is_reserved_is_given_back_with_the_result() {
     let run = hand.leased().await;
     assert_eq!(hand.reserve(&run, "turn/0/model", 60).await.unwrap(), None);
     let spent = hand.reserve(&run, "other", 41).await.unwrap().unwrap();
-    let told = "what the tenant may use in this day is used up: 0 tokens of 100 tokens, 60 tokens \
-                are reserved; it begins anew at ";
+    let told = "the tenant may use 100 tokens in a day: 0 tokens used, 60 tokens reserved, 41 tokens \
+                more for this call; the next day begins on ";
     assert!(spent.message.starts_with(told) && !spent.unpriced, "{spent:?}");
     assert_eq!(hand.reserve(&run, "other", 40).await.unwrap(), None);
 
