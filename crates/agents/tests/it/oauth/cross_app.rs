@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use ring::rand::SystemRandom;
+use ring::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair};
 use serde_json::json;
 
 use super::desk::{CLIENT, Desk, IDENTITY};
@@ -95,4 +99,44 @@ async fn no_identity_is_shown_for_a_login_that_leads_elsewhere() {
     let (code, _) = refused(rig, &desk, &own(&desk)).await;
     assert_eq!(code, "secret_host");
     assert_eq!(desk.grants(), [""; 0]);
+}
+
+/// PEM of a new key.
+fn key() -> String {
+    let curve = &ECDSA_P256_SHA256_FIXED_SIGNING;
+    let key = EcdsaKeyPair::generate_pkcs8(curve, &SystemRandom::new()).unwrap();
+    let body = BASE64_STANDARD.encode(key.as_ref());
+    format!("-----BEGIN PRIVATE KEY-----\n{body}\n-----END PRIVATE KEY-----\n")
+}
+
+#[tokio::test]
+async fn clients_show_who_they_are_to_both() {
+    let (mut rig, _folder) = rig().await;
+    rig.base.secrets.grant("ME", Some("127.0.0.1"), IDENTITY).unwrap();
+    rig.base.secrets.grant("PEM", Some("127.0.0.1"), &key()).unwrap();
+    let desk = Desk::start().await;
+    let auth = own(&desk)
+        .replace("client_secret", "private_key")
+        .replace("env://KEY", "env://PEM")
+        .replace("client_id: worker", "client_id: 'a b', client_secret: 'env://KEY'");
+    let run = rig.ended(&agent(&desk, &auth, &["echo"]), Arc::new(Nobody)).await;
+    assert_eq!(told(&rig, &run, 0, "echo").await, "you sent [key]");
+    let asked = desk.world().asked.clone();
+    // `a+b:canary-client-secret`
+    assert_eq!(asked[0]["basic"], "Basic YStiOmNhbmFyeS1jbGllbnQtc2VjcmV0");
+    assert!(!asked[0].contains_key("client_id"));
+    assert!(asked[1]["client_assertion_type"].ends_with("client-assertion-type:jwt-bearer"));
+    assert_clean(&rig, &run).await;
+}
+
+#[tokio::test]
+async fn no_other_token_is_taken_for_an_introduction() {
+    let (mut rig, _folder) = rig().await;
+    rig.base.secrets.grant("ME", Some("127.0.0.1"), IDENTITY).unwrap();
+    let desk = Desk::start().await;
+    desk.world().introduced_as = "access_token";
+    let (code, message) = refused(rig, &desk, &own(&desk)).await;
+    assert_eq!(code, "mcp_auth");
+    assert!(message.contains("another token"), "{message}");
+    assert_eq!(desk.grants(), [EXCHANGE]);
 }

@@ -43,6 +43,8 @@ pub(crate) struct World {
     codes: BTreeMap<String, (String, BTreeSet<String>)>,
     /// What identities were introduced with.
     introductions: Vec<String>,
+    /// The kind of token that the identity provider gives.
+    pub(crate) introduced_as: &'static str,
     /// Every token that there ever was.
     pub(crate) tokens: Vec<String>,
     /// The forms that the token endpoint was given.
@@ -67,7 +69,11 @@ impl Desk {
     pub(crate) async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
-        let world = Arc::new(Mutex::new(World { url: url.clone(), ..World::default() }));
+        let world = Arc::new(Mutex::new(World {
+            url: url.clone(),
+            introduced_as: "id-jag",
+            ..World::default()
+        }));
         let routes = Router::new()
             .route("/mcp", post(mcp))
             .route("/.well-known/oauth-protected-resource/mcp", get(resource))
@@ -134,6 +140,15 @@ fn form(text: &str) -> BTreeMap<String, String> {
     url.query_pairs().map(|(key, value)| (key.into_owned(), value.into_owned())).collect()
 }
 
+/// The form, with the client that a header names as `basic`.
+fn asked(headers: &HeaderMap, body: &str) -> BTreeMap<String, String> {
+    let mut asked = form(body);
+    if let Some(basic) = headers.get(header::AUTHORIZATION) {
+        asked.insert("basic".into(), basic.to_str().unwrap().into());
+    }
+    asked
+}
+
 fn scopes(text: Option<&String>) -> BTreeSet<String> {
     text.into_iter().flat_map(|text| text.split_whitespace()).map(str::to_owned).collect()
 }
@@ -187,10 +202,7 @@ async fn authorize(State(world): Shared, RawQuery(query): RawQuery) -> Response 
 }
 
 async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Response {
-    let mut asked = form(&body);
-    if let Some(basic) = headers.get(header::AUTHORIZATION) {
-        asked.insert("basic".into(), basic.to_str().unwrap().into());
-    }
+    let asked = asked(&headers, &body);
     let hold = {
         let mut world = world.lock().unwrap();
         world.asked.push(asked.clone());
@@ -215,7 +227,8 @@ async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Respon
             world.tokens(scopes(asked.get("scope")), false)
         }
         "urn:ietf:params:oauth:grant-type:jwt-bearer" => {
-            assert!(asked.contains_key("basic"), "it is the default");
+            let signed = asked.contains_key("client_assertion");
+            assert!(asked.contains_key("basic") != signed, "one is enough");
             if !world.introductions.contains(&asked["assertion"]) {
                 return refused("invalid_grant");
             }
@@ -235,8 +248,8 @@ async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Respon
 }
 
 /// Knows one identity, and introduces it to its own authorization server.
-async fn identity(State(world): Shared, body: String) -> Response {
-    let asked = form(&body);
+async fn identity(State(world): Shared, headers: HeaderMap, body: String) -> Response {
+    let asked = asked(&headers, &body);
     let mut world = world.lock().unwrap();
     world.asked.push(asked.clone());
     if asked["subject_token"] != IDENTITY {
@@ -248,7 +261,7 @@ async fn identity(State(world): Shared, body: String) -> Response {
     world.introductions.push(introduction.clone());
     let said = json!({
         "access_token": introduction,
-        "issued_token_type": "urn:ietf:params:oauth:token-type:id-jag",
+        "issued_token_type": format!("urn:ietf:params:oauth:token-type:{}", world.introduced_as),
         "token_type": "N_A",
     });
     json_of(StatusCode::OK, &said)
