@@ -49,7 +49,7 @@ mod secrets;
 mod tenants;
 pub mod tools;
 
-use tenure_sdk::{Failure, Usage};
+use tenure_sdk::{Attempt, Context, Failure, Usage};
 pub use tenure_spec::{Policy, backends, policy as read_policy, script as read_script};
 
 pub use hooks::{Hook, Hooks};
@@ -60,12 +60,16 @@ pub use tenants::Tenants;
 
 use model::{Listener, Model, Reply, Request};
 
-/// One call of a model in the form that a metered step wants.
+/// One call of a model in the form that a metered step wants, after what it may come to was reserved.
 async fn ask(
+    tenants: &Tenants,
+    ctx: &Context,
+    attempt: &Attempt,
     model: &dyn Model,
     request: &Request,
     told: &dyn Listener,
 ) -> Result<(Reply, Usage), Failure> {
+    tenants.reserve(ctx, attempt, || Ok(model.estimate(request))).await?;
     let reply = model.reply(request, told).await?;
     let usage = reply.usage.clone();
     Ok((reply, usage))

@@ -81,8 +81,8 @@ pub use step::{ALLOWANCE_SPENT, Attempt, IN_DOUBT, Publisher, Reconciled, Retry,
 pub use stop::Stop;
 pub use tenure_core::allowance::Estimate;
 pub use tenure_core::{
-    Budget, Decision, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload, QuestionKind,
-    RunId, Timestamp, Usage, limits,
+    Budget, Decision, Digest, EntryKind, Error, ErrorKind, Failure, Key, Name, Payload,
+    QuestionKind, RunId, Timestamp, Usage, limits,
 };
 /// The messages of the wire, for what the typed calls do not cover.
 pub use tenure_proto::v1;

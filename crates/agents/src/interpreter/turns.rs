@@ -161,8 +161,8 @@ async fn answered(
     attempt: &Attempt,
 ) -> Result<(Asked, Usage), Failure> {
     let guard = agent.tools.guard();
-    guard.tenants.reserve(turn, attempt, || Ok(agent.model.estimate(request))).await?;
-    let (reply, usage) = crate::ask(&*agent.model, request, &attempt.publisher).await?;
+    let (model, told) = (&*agent.model, &attempt.publisher);
+    let (reply, usage) = crate::ask(&guard.tenants, turn, attempt, model, request, told).await?;
     let guarded = !reply.calls.is_empty() && guard.is_needed(turn).await;
     Ok((Asked { reply, guarded }, usage))
 }

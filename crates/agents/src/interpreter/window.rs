@@ -83,9 +83,8 @@ async fn sum_up(
     let step = turn.step("summary").kind(EntryKind::Model).input(&messages).retry(agent.retry);
     let request = Request { system: agent.system.clone(), messages, ..Request::default() };
     step.run_metered(async |attempt: Attempt| {
-        let estimate = || Ok(agent.model.estimate(&request));
-        agent.tools.guard().tenants.reserve(turn, &attempt, estimate).await?;
-        crate::ask(&*agent.model, &request, &Nobody).await
+        let tenants = &agent.tools.guard().tenants;
+        crate::ask(tenants, turn, &attempt, &*agent.model, &request, &Nobody).await
     })
     .await
 }

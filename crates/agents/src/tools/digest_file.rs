@@ -72,9 +72,7 @@ impl Tool for DigestFile {
         // of their own here; that leaves the wording below free to change between releases.
         let step = ctx.step("model").kind(EntryKind::Model).retry(self.retry);
         let reply = step.run_metered(async |attempt: Attempt| {
-            let estimate = || Ok(self.model.estimate(&request));
-            self.tenants.reserve(ctx, &attempt, estimate).await?;
-            crate::ask(&*self.model, &request, &Nobody).await
+            crate::ask(&self.tenants, ctx, &attempt, &*self.model, &request, &Nobody).await
         });
         let reply: Reply = reply.await?;
         if reply.cut {

@@ -160,7 +160,7 @@ impl Leased {
             async move { workers.put_artifact(request).await }
         };
         let put = self.client.retry(put).await;
-        put.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))
+        put.map_err(|error| failed(&error))
     }
 
     /// Reserves for a step, of what the tenant and the agent may use.
@@ -178,8 +178,7 @@ impl Leased {
             async move { workers.reserve(request).await }
         };
         let reserved = self.client.retry(reserve).await;
-        let reserved =
-            reserved.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))?;
+        let reserved = reserved.map_err(|error| failed(&error))?;
         let Some(spent) = reserved.spent else { return Ok(()) };
         let code = if spent.unpriced { "price_unknown" } else { ALLOWANCE_SPENT };
         Err(Failure::permanent(code, spent.message))
@@ -194,8 +193,7 @@ impl Leased {
             async move { runs.list_artifacts(request).await }
         };
         let listed = self.client.retry(list).await;
-        let listed =
-            listed.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))?;
+        let listed = listed.map_err(|error| failed(&error))?;
         Ok(listed.artifacts)
     }
 
@@ -209,7 +207,7 @@ impl Leased {
             async move { runs.get_artifact(request).await }
         };
         let got = self.client.retry(get).await;
-        got.map_err(|error| Failure::permanent(error.kind().as_str(), error.message()))
+        got.map_err(|error| failed(&error))
     }
 
     /// Gives the engine what has arrived since it was last given something.
@@ -244,4 +242,9 @@ impl Leased {
             let _ = received.wait_for(|received| *received >= known).await;
         }
     }
+}
+
+/// What a call that the control plane refused is to the code of a run.
+fn failed(error: &Error) -> Failure {
+    Failure::permanent(error.kind().as_str(), error.message())
 }

@@ -76,10 +76,8 @@ impl Machine<'_> {
         let wanted = self.wanted(visit, candidates);
         let reply = loop {
             let asked = self.reply(visit, &wanted, request).await;
-            match state.budget.paid(visit.scope, asked).await {
-                Ok(None) => {}
-                Ok(Some(reply)) => break Ok(reply),
-                Err(stop) => break Err(stop),
+            if let Some(reply) = state.budget.paid(visit.scope, asked).await.transpose() {
+                break reply;
             }
         };
         let reply: Result<Reply, Failure> = caught(reply)?;

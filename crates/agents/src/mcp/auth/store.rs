@@ -7,9 +7,8 @@ use std::path::PathBuf;
 use oauth2::TokenResponse as _;
 use rmcp::transport::auth::StoredCredentials;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
-use tenure_sdk::Failure;
+use tenure_sdk::{Digest, Failure};
 
 use super::is_fresh;
 
@@ -121,9 +120,9 @@ impl Credentials {
     }
 
     fn place(&self, tenant: &str, server: &str) -> PathBuf {
-        let digest = Sha256::digest(format!("{tenant}\n{server}"));
-        let name = digest.iter().take(16).fold(0, |name: u128, byte| name << 8 | u128::from(*byte));
-        self.folder.join(format!("{name:032x}.json"))
+        let digest = Digest::of(format!("{tenant}\n{server}")).to_string();
+        // Half of it is more than enough to tell them apart.
+        self.folder.join(format!("{}.json", &digest[..32]))
     }
 }
 

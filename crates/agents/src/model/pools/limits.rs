@@ -4,11 +4,10 @@
 mod bucket;
 mod shared;
 
-use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use sha2::{Digest as _, Sha256};
+use tenure_sdk::Digest;
 use tenure_spec::backends::{Backend, KeyPlace};
 
 use super::clock::Clock;
@@ -93,11 +92,6 @@ fn id(backend: &Backend) -> String {
     };
     let url = backend.base_url.as_deref().unwrap_or_default();
     let parts = [backend.name.as_str(), backend.provider.name(), url, &key];
-    let digest = Sha256::digest(parts.join("\n").as_bytes());
     // Half of it is more than enough to tell backends apart.
-    digest.iter().take(16).fold(String::new(), |mut text, byte| {
-        // Writing to a text cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    Digest::of(parts.join("\n")).to_string()[..32].to_owned()
 }

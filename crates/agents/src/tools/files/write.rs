@@ -5,9 +5,8 @@ use std::path::{Component, Path, PathBuf};
 
 use cap_std::fs::{Dir, OpenOptions};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use similar::TextDiff;
-use tenure_sdk::Failure;
+use tenure_sdk::{Digest, Failure};
 
 use super::{FILE, Files, blocking, unreadable};
 
@@ -205,8 +204,7 @@ fn unwritable(path: &str, error: &io::Error) -> Failure {
 }
 
 fn digest(text: &str) -> String {
-    let append = |hex: String, byte: &u8| hex + &format!("{byte:02x}");
-    Sha256::digest(text.as_bytes()).iter().fold(String::new(), append)
+    Digest::of(text).to_string()
 }
 
 fn diff(old: &str, new: &str) -> String {

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use reqwest::Url;
 use serde_json::{Value, json};
-use sha2::{Digest as _, Sha256};
+use tenure_sdk::Digest;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
@@ -236,7 +236,7 @@ async fn token(State(world): Shared, headers: HeaderMap, body: String) -> Respon
         }
         "authorization_code" => {
             let (challenge, granted) = world.codes.remove(&asked["code"]).unwrap();
-            assert_eq!(base64(&Sha256::digest(&asked["code_verifier"])), challenge, "PKCE");
+            assert_eq!(base64(Digest::of(&asked["code_verifier"]).as_bytes()), challenge, "PKCE");
             world.tokens(granted, true)
         }
         _ => match world.refresh.remove(&asked["refresh_token"]) {
