@@ -21,7 +21,8 @@ pub struct Tenants {
 /// What was heard of a tenant, and when.
 #[derive(Clone)]
 struct Heard {
-    policy: Option<Arc<Policy>>,
+    /// Or why it cannot be read, which concerns those only whom it would bind.
+    policy: Result<Option<Arc<Policy>>, Failure>,
     /// Whether it, or one of its agents, has an allowance.
     metered: bool,
     at: Instant,
@@ -30,7 +31,7 @@ struct Heard {
 impl Tenants {
     /// The policy of the tenant that the client speaks for.
     pub(crate) async fn policy(&self, client: &Client) -> Result<Option<Arc<Policy>>, Failure> {
-        Ok(self.ask(client).await?.policy)
+        self.ask(client).await?.policy
     }
 
     /// Reserves what a call of a model may come to, if its tenant has allowances. Nothing is asked
@@ -58,7 +59,7 @@ impl Tenants {
             Failure::retryable("tenant_unknown", why)
         })?;
         let v1::Tenant { policy, metered, .. } = answer.into_inner();
-        let policy = policy.map(|text| read(tenant, &text)).transpose()?;
+        let policy = policy.map(|text| read(tenant, &text)).transpose();
         let heard = Heard { policy, metered, at: Instant::now() };
         let mut all = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         all.insert(tenant.clone(), heard.clone());
